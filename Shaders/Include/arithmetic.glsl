@@ -1,0 +1,49 @@
+// Multiply-add in the two flavours of the arithmetic contract.
+//
+// separate: multiply, round, add, round; the same bits on every device.
+// fused: one rounding. Devices that do not fuse run it only in tests, through an exact emulation: the product is
+// exact in f64, the sum is rounded to odd there, so that narrowing it to f32 rounds once (Boldo and Melquiond,
+// "Emulation of a FMA and correctly rounded sums", IEEE Trans. Computers 57, 2008).
+
+layout(constant_id = 100) const bool FUSED = false;
+
+#ifdef VKDYN_FUSED_EMULATION
+float fused_multiply_add(float a, float b, float c) {
+    double product = double(a) * double(b);
+    double addend = double(c);
+    double sum = product + addend;
+    double part = sum - product;
+    double error = (product - (sum - part)) + (addend - part);
+    uvec2 bits = unpackDouble2x32(sum);
+    // Both comparisons are false for NaN, which infinities give here.
+    if ((error > 0.0 || error < 0.0) && (bits.x & 1u) == 0u) {
+        bool away = (error > 0.0) == ((bits.y >> 31) == 0u);
+        if (away) {
+            bits.x += 1u;
+        } else {
+            bits.y -= bits.x == 0u ? 1u : 0u;
+            bits.x -= 1u;
+        }
+        sum = packDouble2x32(bits);
+    }
+    return float(sum);
+}
+#else
+float fused_multiply_add(float a, float b, float c) { return fma(a, b, c); }
+#endif
+
+float multiply_add(float a, float b, float c) {
+    if (FUSED) return fused_multiply_add(a, b, c);
+    return a * b + c;
+}
+
+vec4 multiply_add(vec4 a, float b, vec4 c) {
+    if (FUSED) {
+        return vec4(fused_multiply_add(a.x, b, c.x), fused_multiply_add(a.y, b, c.y),
+                    fused_multiply_add(a.z, b, c.z), fused_multiply_add(a.w, b, c.w));
+    }
+    return a * b + c;
+}
+
+// Products of a dot product are added in ascending index inside chunks of this length, chunk sums in ascending order.
+const uint CHUNK = 256u;

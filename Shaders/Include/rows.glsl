@@ -1,0 +1,7 @@
+// A number of rows that the device decides.
+
+struct RowCount {
+    uint count;
+    uint capacity;
+    uint overflow;
+};

@@ -1,0 +1,69 @@
+import CSPIRVCross
+
+/// One SPIR-V instruction, as a range of its module's words.
+struct Instruction {
+    let opcode: SpvOp
+    let words: ArraySlice<UInt32>
+
+    /// Operand `index` after the first word, result type and result id included.
+    func operand(_ index: Int) -> UInt32 { words[words.startIndex + 1 + index] }
+    var operandCount: Int { words.count - 1 }
+}
+
+/// A SPIR-V module as its header and instructions.
+struct SPIRVModule {
+    private(set) var header: [UInt32]
+    private(set) var instructions: [Instruction]
+
+    init(words: [UInt32]) {
+        precondition(words.count >= 5 && words[0] == SpvMagicNumber, "shaderc returned no SPIR-V")
+        header = Array(words[0..<5])
+        instructions = []
+        var index = 5
+        while index < words.count {
+            let length = Int(words[index] >> 16)
+            instructions.append(
+                Instruction(opcode: SpvOp(rawValue: words[index] & 0xFFFF), words: words[index..<index + length]))
+            index += length
+        }
+    }
+
+    var words: [UInt32] { header + instructions.flatMap(\.words) }
+
+    /// Float instructions that a driver may contract into a fused multiply-add unless they say otherwise.
+    private static let contractible: Set<UInt32> = Set(
+        [SpvOpFAdd, SpvOpFSub, SpvOpFMul, SpvOpFNegate, SpvOpVectorTimesScalar].map(\.rawValue))
+
+    /// Decorates every contractible float instruction with `NoContraction`.
+    ///
+    /// `precise` in the source does not reach operations inside called functions, so the decoration is added
+    /// here, to all of them.
+    mutating func forbidContraction() {
+        let decorated = Set(
+            instructions.filter {
+                $0.opcode == SpvOpDecorate && $0.operand(1) == SpvDecorationNoContraction.rawValue
+            }.map { $0.operand(0) })
+        let decorations = instructions
+            .filter { Self.contractible.contains($0.opcode.rawValue) && !decorated.contains($0.operand(1)) }
+            .map { instruction -> Instruction in
+                let words = [
+                    3 << 16 | SpvOpDecorate.rawValue, instruction.operand(1), SpvDecorationNoContraction.rawValue,
+                ]
+                return Instruction(opcode: SpvOpDecorate, words: words[...])
+            }
+        // Annotations stand before the first type declaration.
+        let types = SpvOpTypeVoid.rawValue...SpvOpTypeForwardPointer.rawValue
+        guard let position = instructions.firstIndex(where: { types.contains($0.opcode.rawValue) }) else { return }
+        instructions.insert(contentsOf: decorations, at: position)
+    }
+
+    /// Removes names and source text, which only reflection needs.
+    mutating func strip() {
+        let debug = Set(
+            [
+                SpvOpSource, SpvOpSourceContinued, SpvOpSourceExtension, SpvOpName, SpvOpMemberName, SpvOpString,
+                SpvOpLine, SpvOpNoLine, SpvOpModuleProcessed,
+            ].map(\.rawValue))
+        instructions.removeAll { debug.contains($0.opcode.rawValue) }
+    }
+}
