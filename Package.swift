@@ -70,6 +70,7 @@ let package = Package(
             path: "tools/CompileShaders"),
         .target(name: "VkdynKernels", dependencies: ["VkdynCore"], path: "Shaders", plugins: ["CompileShaders"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
+        .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
         .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"]),
     ]
 )
