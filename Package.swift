@@ -81,6 +81,7 @@ let package = Package(
                 "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
         .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"]),
     ]
 )

@@ -48,7 +48,7 @@ public enum Functions {
         if bits == infinityBits { return 0 }
         var x = x
         var scale: Float = 1
-        if bits < 0x0080_0000 {
+        if bits < 0x0100_0000 {
             x = x * 16_777_216
             scale = 4096
         }
@@ -124,7 +124,7 @@ public enum Functions {
             p = p * s + -0.053743497
             p = p * s + 0.13331491
             p = p * s + -0.33333284
-            return x + x * (s * p)
+            return Float(bitPattern: (x + x * (s * p)).bitPattern | sign)
         }
         var value: Float = 1
         if a < 9.5 { value = 1 - 2 * reciprocal(exponential(2 * a) + 1) }

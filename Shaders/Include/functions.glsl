@@ -45,7 +45,7 @@ float inverse_square_root(float x) {
     if (bits > INFINITY_BITS) return uintBitsToFloat(QUIET_NAN);
     if (bits == INFINITY_BITS) return 0.0;
     float scale = 1.0;
-    if (bits < 0x00800000u) {
+    if (bits < 0x01000000u) {
         x = x * 16777216.0;
         scale = 4096.0;
     }
@@ -121,7 +121,8 @@ float hyperbolic_tangent(float x) {
         p = p * s + -0.053743497;
         p = p * s + 0.13331491;
         p = p * s + -0.33333284;
-        return x + x * (s * p);
+        // −0 would give +0.
+        return uintBitsToFloat(floatBitsToUint(x + x * (s * p)) | sign);
     }
     float value = 1.0;
     if (a < 9.5) value = 1.0 - 2.0 * reciprocal(exponential(2.0 * a) + 1.0);

@@ -1,0 +1,29 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+
+// One workgroup a row, one element an invocation and step; any width.
+
+#include "rows.glsl"
+
+#pragma vkdyn variant(scalars, tile = 1x1x1)
+
+layout(local_size_x = 64) in;
+
+layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
+layout(std430, binding = 1) readonly buffer Left { float left[]; };
+layout(std430, binding = 2) readonly buffer Right { float right[]; };
+layout(std430, binding = 3) writeonly buffer Result { float result[]; };
+
+layout(push_constant) uniform Parameters {
+    uint row_capacity;
+    uint width;
+};
+
+void main() {
+    uint row = gl_WorkGroupID.x;
+    if (row >= min(rows.count, row_capacity)) return;
+    for (uint i = gl_LocalInvocationID.x; i < width; i += 64u) {
+        uint index = row * width + i;
+        result[index] = left[index] + right[index];
+    }
+}

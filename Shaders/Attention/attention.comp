@@ -1,0 +1,233 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+
+// For GPUs: 64 lanes, which are positions while scores are made and dimensions while values are added, on a tile of
+// queries of one key/value head: ROWS rows or HEADS heads, which share every load. `split` works on GROUPS blocks at a
+// time and combines them in order, for few rows over long caches. DIMENSIONS is the head size in units of 64, rounded
+// up.
+
+#include "rows.glsl"
+#include "arithmetic.glsl"
+#include "functions.glsl"
+
+#pragma vkdyn optional(ancestors)
+#pragma vkdyn variant(rows1_size64, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 1)
+#pragma vkdyn variant(rows4_size64, tile = 1x4x1, ROWS = 4, HEADS = 1, DIMENSIONS = 1)
+#pragma vkdyn variant(rows8_size64, tile = 1x8x1, ROWS = 8, HEADS = 1, DIMENSIONS = 1)
+#pragma vkdyn variant(rows1_size128, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 2)
+#pragma vkdyn variant(rows4_size128, tile = 1x4x1, ROWS = 4, HEADS = 1, DIMENSIONS = 2)
+#pragma vkdyn variant(rows8_size128, tile = 1x8x1, ROWS = 8, HEADS = 1, DIMENSIONS = 2)
+#pragma vkdyn variant(rows1_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 4)
+#pragma vkdyn variant(rows4_size256, tile = 1x4x1, ROWS = 4, HEADS = 1, DIMENSIONS = 4)
+#pragma vkdyn variant(split_size64, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 1, GROUPS = 8)
+#pragma vkdyn variant(split_size128, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 2, GROUPS = 8)
+#pragma vkdyn variant(split_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 4, GROUPS = 8)
+#pragma vkdyn variant(split_heads4_size64, tile = 4x1x1, ROWS = 1, HEADS = 4, DIMENSIONS = 1, GROUPS = 8)
+#pragma vkdyn variant(split_heads4_size128, tile = 4x1x1, ROWS = 1, HEADS = 4, DIMENSIONS = 2, GROUPS = 8)
+
+#ifndef GROUPS
+#define GROUPS 1
+#endif
+
+layout(local_size_x = 64, local_size_y = GROUPS) in;
+
+layout(constant_id = 0) const bool HAS_ANCESTORS = false;
+layout(constant_id = 10) const uint ROWS = 1u;
+layout(constant_id = 11) const uint HEADS = 1u;
+layout(constant_id = 12) const uint DIMENSIONS = 4u;
+
+layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
+layout(std430, binding = 1) readonly buffer Positions { uint positions[]; };
+layout(std430, binding = 2) readonly buffer Source { float source[]; };
+layout(std430, binding = 3) readonly buffer KeyCache { vec4 key_cache[]; };
+layout(std430, binding = 4) readonly buffer ValueCache { float value_cache[]; };
+layout(std430, binding = 5) readonly buffer Ancestors { uint ancestors[]; };
+layout(std430, binding = 6) writeonly buffer Result { float result[]; };
+
+layout(push_constant) uniform Parameters {
+    uint row_capacity;
+    uint head_count;
+    uint kv_head_count;
+    uint head_size;
+    uint source_stride;
+    uint cache_capacity;
+    float scale;
+    uint window;
+    uint max_depth;
+};
+
+#include "attention.glsl"
+
+const uint QUERIES = ROWS * HEADS;
+const uint OUTPUTS = QUERIES * DIMENSIONS;
+
+// [query][texel]
+shared vec4 queries[QUERIES * DIMENSIONS * 16u];
+// [parity][group][query]: two sets in turn, so that one can be cleared while the other is read.
+shared uint block_keys[2u * GROUPS * QUERIES];
+// [group][query][position]
+shared float weights[GROUPS * QUERIES * BLOCK];
+// [group][position]
+shared uint slots[GROUPS * BLOCK];
+#if GROUPS > 1
+shared float group_sums[GROUPS * QUERIES];
+shared float group_outputs[GROUPS * OUTPUTS * 64u];
+#endif
+
+void main() {
+    uint lane = gl_LocalInvocationID.x;
+    uint group = gl_LocalInvocationID.y;
+    uint row_count = min(rows.count, row_capacity);
+    uint first_row = gl_WorkGroupID.y * ROWS;
+    uint first_head = gl_WorkGroupID.x * HEADS;
+    if (first_row >= row_count) return;
+    uint kv_head = first_head / (head_count / kv_head_count);
+    uint texels = head_size / 4u;
+
+    // The tile's rows; one beyond the count repeats the first and is never stored.
+    uint lower[ROWS];
+    uint last[ROWS];
+    uint begin = 0xFFFFFFFFu;
+    uint end = 0u;
+    for (uint r = 0u; r < ROWS; r++) {
+        uint row = first_row + r < row_count ? first_row + r : first_row;
+        last[r] = positions[row];
+        lower[r] = first_position(last[r]);
+        begin = min(begin, lower[r]);
+        end = max(end, last[r]);
+    }
+    if (group == 0u) {
+        for (uint q = 0u; q < QUERIES; q++) {
+            uint row = first_row + q / HEADS < row_count ? first_row + q / HEADS : first_row;
+            uint start = row * source_stride + (first_head + q % HEADS) * head_size;
+            for (uint t = lane; t < texels; t += 64u) {
+                uint element = start + t * 4u;
+                queries[q * texels + t] =
+                    vec4(source[element], source[element + 1u], source[element + 2u], source[element + 3u]);
+            }
+        }
+        for (uint i = lane; i < 2u * GROUPS * QUERIES; i += 64u) block_keys[i] = 0u;
+    }
+    barrier();
+
+    uint running_key[QUERIES];
+    float running_sum[QUERIES];
+    float running_output[OUTPUTS];
+    for (uint q = 0u; q < QUERIES; q++) {
+        running_key[q] = 0u;
+        running_sum[q] = 0.0;
+    }
+    for (uint i = 0u; i < OUTPUTS; i++) running_output[i] = 0.0;
+
+    uint parity = 0u;
+    for (uint base = begin / BLOCK; base <= end / BLOCK; base += GROUPS) {
+        uint block = base + group;
+        uint keys = parity * (GROUPS * QUERIES) + group * QUERIES;
+        uint next_keys = (1u - parity) * (GROUPS * QUERIES) + group * QUERIES;
+
+        // Scores: a lane is a position. Positions beyond the tile's last are absent and read that one instead.
+        uint position = block * BLOCK + lane;
+        uint slot = slot_of(first_row, min(position, end));
+        uint key = key_texel(kv_head, slot);
+        if (HAS_ANCESTORS) slots[group * BLOCK + lane] = slot;
+        float score[QUERIES];
+        for (uint q = 0u; q < QUERIES; q++) score[q] = 0.0;
+        for (uint t = 0u; t < texels; t++) {
+            vec4 k = key_cache[key + t * 64u];
+            for (uint q = 0u; q < QUERIES; q++) {
+                vec4 x = queries[q * texels + t];
+                float s = multiply_add(k.x, x.x, score[q]);
+                s = multiply_add(k.y, x.y, s);
+                s = multiply_add(k.z, x.z, s);
+                score[q] = multiply_add(k.w, x.w, s);
+            }
+        }
+        for (uint q = 0u; q < QUERIES; q++) {
+            score[q] = score[q] * scale;
+            if (position >= lower[q / HEADS] && position <= last[q / HEADS]) {
+                atomicMax(block_keys[keys + q], order_key(score[q]));
+            }
+        }
+        barrier();
+
+        // Weights, of absent positions too: they are skipped below.
+        for (uint q = 0u; q < QUERIES; q++) {
+            weights[(group * QUERIES + q) * BLOCK + lane] = exponential(score[q] - shift_of(block_keys[keys + q]));
+            if (lane == 0u) block_keys[next_keys + q] = 0u;
+        }
+        barrier();
+
+        // Sums and outputs: a lane is a dimension, or several 64 apart.
+        float sum[QUERIES];
+        float partial[OUTPUTS];
+        for (uint q = 0u; q < QUERIES; q++) sum[q] = 0.0;
+        for (uint i = 0u; i < OUTPUTS; i++) partial[i] = 0.0;
+        uint first = block * BLOCK > begin ? block * BLOCK : begin;
+        uint stop = min(block * BLOCK + BLOCK - 1u, end) + 1u;
+        for (uint p = first; p < stop; p++) {
+            uint place = HAS_ANCESTORS ? slots[group * BLOCK + p % BLOCK] : min(p, cache_capacity - 1u);
+            uint value = (kv_head * cache_capacity + place) * head_size + lane;
+            float v[DIMENSIONS];
+            for (uint d = 0u; d < DIMENSIONS; d++) v[d] = lane + d * 64u < head_size ? value_cache[value + d * 64u] : 0.0;
+            for (uint q = 0u; q < QUERIES; q++) {
+                bool is_present = p >= lower[q / HEADS] && p <= last[q / HEADS];
+                float weight = weights[(group * QUERIES + q) * BLOCK + p % BLOCK];
+                sum[q] = is_present ? sum[q] + weight : sum[q];
+                for (uint d = 0u; d < DIMENSIONS; d++) {
+                    float added = multiply_add(v[d], weight, partial[q * DIMENSIONS + d]);
+                    partial[q * DIMENSIONS + d] = is_present ? added : partial[q * DIMENSIONS + d];
+                }
+            }
+        }
+#if GROUPS > 1
+        for (uint i = 0u; i < OUTPUTS; i++) group_outputs[(group * OUTPUTS + i) * 64u + lane] = partial[i];
+        for (uint q = 0u; q < QUERIES; q++) {
+            if (lane == 0u) group_sums[group * QUERIES + q] = sum[q];
+        }
+        barrier();
+#endif
+
+        // Combination in ascending order; all groups do the same.
+        for (uint g = 0u; g < GROUPS; g++) {
+            for (uint q = 0u; q < QUERIES; q++) {
+                uint r = q / HEADS;
+                uint first_block = lower[r] / BLOCK;
+                if (base + g < first_block || base + g > last[r] / BLOCK) continue;
+                uint block_key = block_keys[parity * (GROUPS * QUERIES) + g * QUERIES + q];
+#if GROUPS > 1
+                float block_sum = group_sums[g * QUERIES + q];
+#else
+                float block_sum = sum[q];
+#endif
+                bool is_first = base + g == first_block;
+                uint both = is_first ? block_key : max(running_key[q], block_key);
+                float a = part_factor(running_key[q], both);
+                float b = part_factor(block_key, both);
+                running_key[q] = both;
+                running_sum[q] = is_first ? block_sum : running_sum[q] * a + block_sum * b;
+                for (uint d = 0u; d < DIMENSIONS; d++) {
+                    uint i = q * DIMENSIONS + d;
+#if GROUPS > 1
+                    float o = group_outputs[(g * OUTPUTS + i) * 64u + lane];
+#else
+                    float o = partial[i];
+#endif
+                    running_output[i] = is_first ? o : running_output[i] * a + o * b;
+                }
+            }
+        }
+        parity = 1u - parity;
+    }
+
+    if (group > 0u) return;
+    for (uint q = 0u; q < QUERIES; q++) {
+        uint row = first_row + q / HEADS;
+        if (row >= row_count) continue;
+        float factor = reciprocal(running_sum[q]);
+        uint start = (row * head_count + first_head + q % HEADS) * head_size;
+        for (uint d = 0u; d < DIMENSIONS; d++) {
+            uint dimension = lane + d * 64u;
+            if (dimension < head_size) result[start + dimension] = running_output[q * DIMENSIONS + d] * factor;
+        }
+    }
+}

@@ -1,0 +1,122 @@
+public import VkdynCore
+
+/// Looks tokens up in a table:
+/// `result[r, i] = table[tokens[r], i] + positionTable[positions[r] + positionOffset, i]`.
+///
+/// | buffer        | shape                              | type           |
+/// |---------------|------------------------------------|----------------|
+/// | rows          | one `RowCount`                     | u32            |
+/// | tokens        | [rows]                             | u32            |
+/// | table         | [vocabulary, width], or packed [width, 4·vocabularyQuads] | f32, f16, bf16 |
+/// | positions     | [rows], optional                   | u32            |
+/// | positionTable | [positions, width], optional       | bf16 if the table is, else f32 or f16 |
+/// | result        | [rows, width]                      | f32            |
+///
+/// Tables are read four elements a texel, so they hold a multiple of four elements. The constant `packed` says that the
+/// table lies as `Matmul`'s packed weights do, so that one table can serve as embedding and as output projection;
+/// vocabularyQuads is ⌈vocabulary/4⌉ and matters to it alone. Positions are logical, in tokens; without them a row's
+/// position is its own number. Without a position table nothing is added.
+/// Reduction order: none but the one addition.
+/// Edge cases: rows beyond the count are neither read nor touched. Tokens and positions must lie inside their tables.
+/// Padded columns of a packed table are never read. NaN and infinity pass through.
+/// Source: learned positions, Radford et al., "Language models are unsupervised multitask learners", 2019.
+/// Error: exact without a position table, at most half an ulp with one.
+public enum Embedding: Kernel {
+    public static func work(_ parameters: Parameters) -> WorkExtent {
+        WorkExtent(Int(parameters.rowCapacity), rowAxis: .x)
+    }
+
+    public static func cost(_ call: KernelCall<Embedding>) -> Cost {
+        let count = Int(call.parameters.rowCapacity) * Int(call.parameters.width)
+        let tableBytes = call.elements.table.byteCount
+        guard let positionElement = call.elements.positionTable else {
+            return Cost(operations: 0, bytes: count * (tableBytes + 4))
+        }
+        return Cost(operations: count, bytes: count * (tableBytes + positionElement.byteCount + 4))
+    }
+
+    public static func variants(_ call: KernelCall<Embedding>, _ traits: DeviceTraits) -> [String] {
+        let prefix = call.elements.table == .bf16 ? "bits_" : ""
+        let isQuadWidth = call.parameters.width % 4 == 0 && !call.constants.packed
+        return (isQuadWidth ? ["quads", "scalars"] : ["scalars"]).map { prefix + $0 }
+    }
+
+    public static func twin(_ b: Views, _ call: KernelCall<Embedding>) {
+        let p = call.parameters
+        let width = Int(p.width)
+        for row in 0..<min(Int(b.rows.pointee.count), Int(p.rowCapacity)) {
+            let token = Int(b.tokens[row])
+            let position = Int(p.positionOffset) + (b.positions.isEmpty ? row : Int(b.positions[row]))
+            for i in 0..<width {
+                let element = call.constants.packed ? i * Int(p.vocabularyQuads) * 4 + token : token * width + i
+                var value = b.table[element]
+                if call.elements.positionTable != nil { value = value + b.positionTable[position * width + i] }
+                b.result[row * width + i] = value
+            }
+        }
+    }
+
+    public static var cases: [KernelCase] {
+        var random = CaseGenerator(seed: 13)
+        var cases: [KernelCase] = []
+        let shapes: [(rows: Int, capacity: Int, width: Int, vocabulary: Int)] = [
+            (0, 0, 8, 4), (1, 1, 1, 4), (1, 1, 4, 3), (2, 2, 63, 8), (3, 3, 64, 17), (5, 5, 260, 30), (3, 8, 20, 9),
+            (0, 4, 20, 9), (9, 4, 12, 9), (17, 17, 6, 50), (2, 2, 768, 11),
+        ]
+        for (index, shape) in shapes.enumerated() {
+            for type in [ElementType.f32, .f16, .bf16] {
+                cases.append(
+                    makeCase(shape, type, isPacked: index % 2 == 1, positionMode: index % 3, random: &random))
+                cases.append(
+                    makeCase(shape, type, isPacked: index % 2 == 0, positionMode: (index + 1) % 3, random: &random))
+            }
+        }
+        return cases
+    }
+
+    /// - Parameter positionMode: 0 without positions, 1 with a table alone, 2 with a table and positions.
+    private static func makeCase(
+        _ shape: (rows: Int, capacity: Int, width: Int, vocabulary: Int), _ type: ElementType, isPacked: Bool,
+        positionMode: Int, random: inout CaseGenerator
+    ) -> KernelCase {
+        let quads = (shape.vocabulary + 3) / 4
+        let positionCount = 2 * shape.capacity + 8
+        func table(_ count: Int) -> [Float] {
+            // Whole texels; what pads the last one is NaN.
+            var values = random.floats(count)
+            values += [Float](repeating: .nan, count: (4 - count % 4) % 4)
+            return values
+        }
+        var values = table(isPacked ? shape.width * quads * 4 : shape.width * shape.vocabulary)
+        if isPacked {
+            for i in 0..<shape.width {
+                for token in shape.vocabulary..<quads * 4 { values[i * quads * 4 + token] = .nan }
+            }
+        } else if shape.vocabulary > 8 {
+            values[5] = .infinity
+            values[6] = -0.0
+            values[7] = 6e-8
+        }
+        let rowCount = min(shape.rows, shape.capacity)
+        let tokens = (0..<shape.capacity).map { row in
+            row < rowCount ? UInt32(random.next() % UInt64(shape.vocabulary)) : UInt32.max
+        }
+        let positions = (0..<shape.capacity).map { row in
+            row < rowCount ? UInt32(random.next() % UInt64(positionCount - 2)) : UInt32.max
+        }
+        let positionTable = table(positionCount * shape.width)
+        return makeCase(
+            "rows \(shape.rows) of \(shape.capacity), width \(shape.width), vocabulary \(shape.vocabulary), "
+                + "\(type.rawValue)" + (isPacked ? ", packed" : "") + ["", ", position table", ", positions"][positionMode],
+            Contents(
+                rows: .structure(RowCount(count: UInt32(shape.rows), capacity: UInt32(shape.capacity))),
+                tokens: .words(tokens), table: .floats(values, as: type),
+                positions: positionMode == 2 ? .words(positions) : nil,
+                positionTable: positionMode == 0 ? nil : .floats(positionTable, as: type),
+                result: .unwritten(shape.capacity * shape.width)),
+            Parameters(
+                rowCapacity: UInt32(shape.capacity), width: UInt32(shape.width), vocabularyQuads: UInt32(quads),
+                positionOffset: 2),
+            Constants(packed: isPacked))
+    }
+}

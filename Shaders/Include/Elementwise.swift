@@ -1,0 +1,50 @@
+import VkdynCore
+
+/// What the kernels that treat each element alone have in common.
+enum Elementwise {
+    /// A row or four rows a workgroup in quads where the width allows it, single elements otherwise.
+    static func variants(isQuadWidth: Bool, rows: Int, _ traits: DeviceTraits) -> [String] {
+        guard isQuadWidth else { return ["scalars"] }
+        switch traits.kind {
+        case .cpu: return rows >= 8 ? ["quads4", "quads1", "scalars"] : ["quads1", "quads4", "scalars"]
+        default: return ["scalars", "quads1", "quads4"]
+        }
+    }
+
+    struct Shape {
+        let rows: Int
+        let capacity: Int
+        let width: Int
+        let isSpecial: Bool
+
+        var label: String {
+            "rows \(rows) of \(capacity), width \(width)" + (isSpecial ? ", special values" : "")
+        }
+
+        var rowContents: BufferContents {
+            .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity)))
+        }
+
+        /// [capacity, width]; rows beyond the count hold NaN.
+        func source(width: Int, random: inout CaseGenerator) -> [Float] {
+            var values = random.floats(capacity * width, scale: 4)
+            for i in min(rows, capacity) * width..<capacity * width { values[i] = .nan }
+            if isSpecial {
+                for (index, value) in specialValues.enumerated() {
+                    values[(index * 5) % values.count] = value
+                }
+            }
+            return values
+        }
+    }
+
+    static let specialValues: [Float] = [
+        .nan, .infinity, -.infinity, 0, -0.0, 0x1p-140, -0x1p-140, 3.4e38, -3.4e38, 88.5, -88.5, -103.5, 1e-38,
+    ]
+
+    static let shapes: [Shape] = [
+        (0, 0, 8), (1, 1, 1), (1, 1, 4), (2, 2, 63), (3, 3, 64), (1, 1, 65), (4, 4, 60), (2, 2, 260), (9, 9, 768),
+        (5, 5, 252), (3, 8, 72), (0, 5, 12), (9, 5, 36), (33, 33, 7),
+    ].map { Shape(rows: $0.0, capacity: $0.1, width: $0.2, isSpecial: false) }
+        + [68, 67].map { Shape(rows: 2, capacity: 2, width: $0, isSpecial: true) }
+}
