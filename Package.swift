@@ -71,5 +71,6 @@ let package = Package(
         .target(name: "VkdynKernels", dependencies: ["VkdynCore"], path: "Shaders", plugins: ["CompileShaders"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
         .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"]),
+        .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
     ]
 )

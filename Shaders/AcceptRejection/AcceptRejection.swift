@@ -46,9 +46,9 @@ public enum AcceptRejection: Kernel {
         func accepts(_ row: Int) -> Bool {
             let token = draftToken(row)
             guard token < width else { return false }
-            let u = Float(random(.accept, row: row)) * 5.9604644775390625e-08
-            let p = b.target[row * width + token]
-            return isOneHot ? u < p : u * b.draft[row * width + token] < p
+            return Self.accepts(
+                random(.accept, row: row), p: b.target[row * width + token],
+                q: isOneHot ? nil : b.draft[row * width + token])
         }
 
         var row = 0
@@ -57,12 +57,10 @@ public enum AcceptRejection: Kernel {
         var residual = p
         if row < Int(state.drafted) {
             for token in 0..<width {
-                if isOneHot {
-                    if token == draftToken(row) { residual[token] = 0 }
-                } else {
-                    let q = b.draft[row * width + token]
-                    residual[token] = p[token] > q ? p[token] - q : 0
-                }
+                residual[token] =
+                    isOneHot
+                    ? (token == draftToken(row) ? 0 : p[token])
+                    : Self.residual(p: p[token], q: b.draft[row * width + token])
             }
         }
         let fraction = random(.residual, row: row)
@@ -72,6 +70,15 @@ public enum AcceptRejection: Kernel {
             ?? Choice.index(ofLargest: p.map(Choice.key))
         b.sequence.pointee.commit(accepted: UInt32(row), token: token, tokens: b.tokens)
     }
+
+    /// u · q < p for the u of a 24-bit fraction; a q of nil is one-hot.
+    static func accepts(_ fraction: UInt32, p: Float, q: Float?) -> Bool {
+        let u = Float(fraction) * 5.9604644775390625e-08
+        return q.map { u * $0 < p } ?? (u < p)
+    }
+
+    /// What the draft's probability leaves of the target's.
+    static func residual(p: Float, q: Float) -> Float { p > q ? p - q : 0 }
 
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 108)

@@ -56,7 +56,7 @@ public enum GumbelArgmax: Kernel {
         var random = CaseGenerator(seed: 105)
         func makeCase(_ label: String, rows: Int, capacity: Int, width: Int, logits: [Float]) -> KernelCase {
             // Positions repeat, and the largest of them wraps.
-            let positions = (0..<capacity).map { $0 % 5 == 4 ? UInt32.max : UInt32($0 / 2 + 11) }
+            let positions = (0..<capacity).map { (row: Int) -> UInt32 in row % 5 == 4 ? .max : UInt32(row / 2 + 11) }
             return Self.makeCase(
                 label, Contents(
                     rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),

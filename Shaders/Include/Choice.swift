@@ -1,4 +1,4 @@
-public import VkdynCore
+import VkdynCore
 
 /// The mirror of `choice.glsl`.
 enum Choice {

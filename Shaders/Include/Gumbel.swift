@@ -4,8 +4,7 @@
 /// sampling an argmax. With u = 1 − v, noise is −ln(−ln u). The word gives v: below 2²³ as (word + ½) · 2⁻³², so that
 /// the largest noise, which decides, comes in fine steps and reaches 22.9 (24 equal bits would end at 16.6, and
 /// rounding would make one u of 1, an infinite noise); above, as (⌊word / 2⁹⌋ + ½) · 2⁻²³, where 1 − v is exact.
-/// Noise is finite, at least −2.82. Error: at most 4 ulp of the exact noise of v where that exceeds 1 in magnitude,
-/// at most 2⁻²² elsewhere.
+/// Noise is finite, at least −2.82. Error: at most 2 ulp of the exact noise of v, or 2⁻²³ where that is more.
 public enum Gumbel {
     public static func noise(_ word: UInt32) -> Float {
         let exponentialVariate: Float
