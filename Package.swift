@@ -70,6 +70,6 @@ let package = Package(
             path: "tools/CompileShaders"),
         .target(name: "VkdynKernels", dependencies: ["VkdynCore"], path: "Shaders", plugins: ["CompileShaders"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
-        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"]),
+        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
     ]
 )

@@ -13,7 +13,7 @@ import Glibc
 public final class MappedFile: Sendable {
     /// Path of the file as given.
     public let path: String
-    /// The contents; valid as long as this object lives.
+    /// The contents; valid only while something keeps this object alive. Prefer `withUnsafeBytes`.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: address.pointer, count: byteCount) }
     /// Size of the file in bytes.
     public let byteCount: Int
@@ -44,6 +44,14 @@ public final class MappedFile: Sendable {
         let pointer = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0)
         if pointer == MAP_FAILED { throw FormatError(file: path, problem: readProblem(errno)) }
         address = MappedAddress(pointer: pointer)
+    }
+
+    /// Calls `body` with the contents, which stay mapped until it returns.
+    public func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        defer { withExtendedLifetime(self) {} }
+        return try body(bytes)
     }
 
     deinit {

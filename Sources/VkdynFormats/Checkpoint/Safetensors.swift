@@ -19,7 +19,9 @@ public struct Safetensors: Sendable {
     /// Maps the file and checks its header.
     public init(path: String) throws(FormatError) {
         let file = try MappedFile(path: path)
-        header = try SafetensorsHeader(file: file.bytes, path: path)
+        header = try file.withUnsafeBytes { (bytes) throws(FormatError) in
+            try SafetensorsHeader(file: bytes, path: path)
+        }
         self.file = file
         indices = Dictionary(
             uniqueKeysWithValues: header.entries.enumerated().map { (ByteExactString($1.name), $0) })

@@ -20,9 +20,17 @@ public struct TensorView: Sendable {
     /// Size of the tensor in bytes.
     public var byteCount: Int { range.count }
 
-    /// The elements, little-endian, in row-major order; valid as long as this view or its file lives.
-    /// The format promises no alignment: read elements with `loadUnaligned`.
+    /// The elements, little-endian, in row-major order; valid only while something keeps this view's file alive
+    /// (the checkpoint does). The format promises no alignment: read elements with `loadUnaligned`.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
+
+    /// Calls `body` with `bytes`, which stay mapped until it returns.
+    public func withUnsafeBytes<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        defer { withExtendedLifetime(file) {} }
+        return try body(bytes)
+    }
 
     /// An error about this tensor, naming its file.
     public func error(_ problem: String) -> FormatError {
@@ -48,14 +56,13 @@ extension TensorView {
     public func floats() throws(FormatError) -> [Float] {
         try requireElementType([.f32, .f16, .bf16])
         return [Float](unsafeUninitializedCapacity: elementCount) { buffer, count in
-            widen(into: buffer)
+            withUnsafeBytes { widen($0, into: buffer) }
             count = elementCount
         }
     }
 
     /// Widens floating-point elements into `destination`, which must have room for them.
-    private func widen(into destination: UnsafeMutableBufferPointer<Float>) {
-        let source = bytes
+    private func widen(_ source: UnsafeRawBufferPointer, into destination: UnsafeMutableBufferPointer<Float>) {
         switch elementType {
         case .f16:
             for index in 0..<elementCount {
@@ -87,20 +94,21 @@ extension TensorView {
 
     /// The row-major index of the first NaN or infinity, or nil.
     func firstNonFiniteIndex() -> Int? {
-        switch elementType {
-        case .f32: firstIndex(of: UInt32.self, exponentMask: 0x7F80_0000)
-        case .f16: firstIndex(of: UInt16.self, exponentMask: 0x7C00)
-        case .bf16: firstIndex(of: UInt16.self, exponentMask: 0x7F80)
-        default: nil
+        withUnsafeBytes { bytes in
+            switch elementType {
+            case .f32: firstIndex(in: bytes, of: UInt32.self, exponentMask: 0x7F80_0000)
+            case .f16: firstIndex(in: bytes, of: UInt16.self, exponentMask: 0x7C00)
+            case .bf16: firstIndex(in: bytes, of: UInt16.self, exponentMask: 0x7F80)
+            default: nil
+            }
         }
     }
 
     /// The first element whose exponent bits are all set. Blocks are tested without branches, so that the
     /// loop is vectorised; a block that fails is searched.
     private func firstIndex<Bits: FixedWidthInteger & UnsignedInteger>(
-        of _: Bits.Type, exponentMask mask: Bits
+        in source: UnsafeRawBufferPointer, of _: Bits.Type, exponentMask mask: Bits
     ) -> Int? {
-        let source = bytes
         let size = MemoryLayout<Bits>.size
         let blockSize = 1024
         var start = 0
