@@ -70,6 +70,12 @@ struct AddedTokens: Sendable {
     /// Whether a token of this content may be left out when decoding.
     func isSpecial(_ content: String) -> Bool { specials.contains(ByteExactString(content)) }
 
+    /// Whether an added token may be left out when decoding.
+    ///
+    /// tokenizers 0.23 asks this of the normalized content and so keeps `</s>` in the text where special tokens
+    /// are marked as normalized; all versions before, and this, ask it of the token.
+    func isSpecial(_ id: Int) -> Bool { tokens[id].map { isSpecial($0.content) } ?? false }
+
     /// The string that stands for an added token when decoding, or nil.
     func decodedContent(of id: Int) -> String? { normalizedContents[id] ?? tokens[id]?.content }
 

@@ -35,11 +35,13 @@ struct BytePairEncoding: Sendable {
             let digits = String(byte, radix: 16, uppercase: true)
             return vocabulary.id(of: "<0x\(byte < 16 ? "0" : "")\(digits)>")
         }
-        scalarIDs = (0..<UInt32(0x3000)).map { value in
-            var bytes: [UInt8] = []
-            bytes.appendUTF8(value)
-            return bytes.withUnsafeBufferPointer { vocabulary.id(of: $0) } ?? -1
+        var scalarIDs = [Int32](repeating: -1, count: 0x3000)
+        vocabulary.forEachToken { token, id in
+            guard (1...4).contains(token.count) else { return }
+            let (value, length) = scalar(in: token, at: 0)
+            if length == token.count, value < 0x3000 { scalarIDs[Int(value)] = id }
         }
+        self.scalarIDs = scalarIDs
     }
 
     /// Appends the ids of one word, which is well-formed UTF-8.

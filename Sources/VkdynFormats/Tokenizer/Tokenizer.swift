@@ -90,7 +90,7 @@ public struct StreamingDecoder: Sendable {
     /// Takes the next id; returns the text that is now certain, often empty.
     public mutating func push(_ id: Int) -> String {
         if var content = tokenizer.addedTokens.decodedContent(of: id) {
-            if skipSpecialTokens, tokenizer.addedTokens.isSpecial(content) { return "" }
+            if skipSpecialTokens, tokenizer.addedTokens.isSpecial(id) { return "" }
             return content.withUTF8 { state.push($0) }
         }
         return tokenizer.model.vocabulary.withToken(of: id) { token in

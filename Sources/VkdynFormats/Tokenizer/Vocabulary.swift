@@ -53,6 +53,11 @@ struct Vocabulary: Sendable {
         entry(of: id).map { table.withBytes(of: $0, body) }
     }
 
+    /// Calls `body` with the bytes and the id of every token.
+    func forEachToken(_ body: (UnsafeBufferPointer<UInt8>, Int32) -> Void) {
+        for entry in 0..<table.count { table.withBytes(of: entry) { body($0, ids[entry]) } }
+    }
+
     private func entry(of id: Int) -> Int? {
         guard entries.indices.contains(id), entries[id] >= 0 else { return nil }
         return Int(entries[id])
