@@ -34,7 +34,7 @@ enum FuzzTargets {
 
     private static func visit(_ object: ConfigObject, depth: Int) {
         attempt { () throws(FormatError) in _ = try GenerationConfig(object) }
-        for key in object.keys {
+        for key in object.keys.prefix(12) {
             attempt { () throws(FormatError) in _ = try object.integer(key, in: -5...100) }
             attempt { () throws(FormatError) in _ = try object.number(key, in: 0...1) }
             attempt { () throws(FormatError) in _ = try object.boolean(key) }
@@ -43,10 +43,10 @@ enum FuzzTargets {
             attempt { () throws(FormatError) in _ = try object.optionalIntegers(key) }
             attempt { () throws(FormatError) in _ = try object.optionalNumbers(key) }
             attempt { () throws(FormatError) in _ = try object.optionalStrings(key) }
-            if depth > 3 { continue }
+            if depth > 1 { continue }
             attempt { () throws(FormatError) in visit(try object.object(key), depth: depth + 1) }
             attempt { () throws(FormatError) in
-                for nested in try object.optionalObjects(key) ?? [] { visit(nested, depth: depth + 1) }
+                for nested in try (object.optionalObjects(key) ?? []).prefix(3) { visit(nested, depth: depth + 1) }
             }
         }
     }
