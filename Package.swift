@@ -84,5 +84,6 @@ let package = Package(
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
         .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
+        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
     ]
 )
