@@ -7,6 +7,8 @@ import VkdynCore
 public struct Safetensors: Sendable {
     /// Path of the file as given.
     public var path: String { file.path }
+    /// Bytes of the whole file.
+    public var byteCount: Int { file.byteCount }
     /// The names of all tensors, by ascending offset in the file.
     public var names: [String] { header.entries.map(\.name) }
     /// The file's `__metadata__`.
