@@ -18,9 +18,11 @@ public protocol DecoderModel: Sendable {
     /// - Returns: the last hidden states after the final norm, [rows, width].
     func recordHidden(into recording: inout Recording, pass: DecoderPass, cache: KeyValueCache) -> Buffer
 
-    /// - Parameter hidden: what `recordHidden` returned.
-    /// - Returns: logits, [rows, vocabularySize].
-    func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted) -> Buffer
+    /// Appends the output projection.
+    /// - Parameters:
+    ///   - hidden: what `recordHidden` returned.
+    ///   - logits: where the result goes, [rows, vocabularySize].
+    func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted, logits: Buffer)
 }
 
 /// A model's folder as Hugging Face publishes it, read and checked, before any weight is loaded.

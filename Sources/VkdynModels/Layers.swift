@@ -71,6 +71,16 @@ public struct Linear: Sendable {
         activation: Activation = .none, residual: Buffer? = nil
     ) -> Buffer {
         let result = recording.transient(.f32, count: rows.capacity * columns, label)
+        record(
+            into: &recording, label, source, rows: rows, activation: activation, residual: residual, result: result)
+        return result
+    }
+
+    /// - Parameter result: [rows, columns].
+    public func record(
+        into recording: inout Recording, _ label: String, _ source: Buffer, rows: Counted,
+        activation: Activation = .none, residual: Buffer? = nil, result: Buffer
+    ) {
         recording.dispatch(
             Matmul.self, label,
             .init(
@@ -79,7 +89,6 @@ public struct Linear: Sendable {
                 rowCapacity: UInt32(rows.capacity), depth: UInt32(depth), columns: UInt32(columns),
                 resultStride: UInt32(columns), resultOffset: 0),
             constants: .init(activation: activation.rawValue), rows: rows)
-        return result
     }
 }
 

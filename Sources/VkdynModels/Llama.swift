@@ -204,7 +204,7 @@ public struct Llama: DecoderModel {
         return layer.down.record(into: &recording, "down", gated, rows: rows, residual: middle)
     }
 
-    public func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted) -> Buffer {
-        head.record(into: &recording, "logits", hidden, rows: rows)
+    public func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted, logits: Buffer) {
+        head.record(into: &recording, "logits", hidden, rows: rows, result: logits)
     }
 }

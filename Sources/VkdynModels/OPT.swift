@@ -183,11 +183,11 @@ public struct OPT: DecoderModel {
         return norm(layer.feedForwardNorm, "feed_forward_norm", hidden, !before)
     }
 
-    public func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted) -> Buffer {
+    public func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted, logits: Buffer) {
         Linear(
             weights: tokenTable, bias: nil, depth: configuration.embeddingWidth, columns: vocabularySize,
             label: "logits"
-        ).record(into: &recording, "logits", hidden, rows: rows)
+        ).record(into: &recording, "logits", hidden, rows: rows, result: logits)
     }
 }
 

@@ -45,7 +45,7 @@ enum IndirectPass {
         var groups: [Group] = []
         var open: [Int: Int] = [:]
         for (index, step) in steps.enumerated() {
-            if let rows = step.dispatch.rows, !rows.isExact,
+            if let rows = step.dispatch.rows, rows.isIndirect,
                 step.dispatch.kernel.work(parameters: step.dispatch.parameters).rowAxis != nil
             {
                 if let group = open[rows.buffer.id] {
