@@ -54,7 +54,9 @@ func linksShaderc(_ libraries: [String]) -> Bool {
 let package = Package(
     name: "vkdyn",
     products: [],
-    dependencies: [],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
     targets: [
         .systemLibrary(name: "CVulkan"),
         .systemLibrary(name: "CShaderc"),
@@ -69,8 +71,17 @@ let package = Package(
             name: "CompileShaders", capability: .buildTool(), dependencies: ["ShaderCompiler"],
             path: "tools/CompileShaders"),
         .target(name: "VkdynKernels", dependencies: ["VkdynCore"], path: "Shaders", plugins: ["CompileShaders"]),
+        .target(name: "VkdynSchedule", dependencies: ["VkdynCore", "VkdynKernels"]),
+        .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynSchedule"]),
+        .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule", "VkdynReference"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
+        .executableTarget(
+            name: "vkdyn",
+            dependencies: [
+                "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
-        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"]),
+        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
     ]
 )

@@ -10,8 +10,10 @@ float finish(uint row, uint column, float value) {
 void store_quad(uint row, uint quad, vec4 total) {
     uint column = quad * 4u;
     uint first = row * result_stride + result_offset + column;
-    result[first] = finish(row, column, total.x);
-    if (column + 1u < columns) result[first + 1u] = finish(row, column + 1u, total.y);
-    if (column + 2u < columns) result[first + 2u] = finish(row, column + 2u, total.z);
-    if (column + 3u < columns) result[first + 3u] = finish(row, column + 3u, total.w);
+    uint count = min(columns - column, 4u);
+    // A loop that no driver unrolls: inlined for every component, a long activation takes drivers seconds to compile.
+    for (uint i = 0u; i < count; i++) {
+        float value = i < 2u ? (i == 0u ? total.x : total.y) : (i == 2u ? total.z : total.w);
+        result[first + i] = finish(row, column + i, value);
+    }
 }

@@ -16,7 +16,6 @@
 #pragma vkdyn variant(rows6, tile = 32x6x1, ROWS = 6, QUADS = 1)
 #pragma vkdyn variant(rows7, tile = 32x7x1, ROWS = 7, QUADS = 1)
 #pragma vkdyn variant(rows8, tile = 32x8x1, ROWS = 8, QUADS = 1)
-#pragma vkdyn variant(rows16, tile = 64x16x1, ROWS = 16, QUADS = 2)
 #pragma vkdyn variant(bits_rows1, tile = 32x1x1, ROWS = 1, QUADS = 1, WEIGHT_BITS = 1)
 #pragma vkdyn variant(bits_rows2, tile = 32x2x1, ROWS = 2, QUADS = 1, WEIGHT_BITS = 1)
 #pragma vkdyn variant(bits_rows3, tile = 32x3x1, ROWS = 3, QUADS = 1, WEIGHT_BITS = 1)
@@ -25,7 +24,6 @@
 #pragma vkdyn variant(bits_rows6, tile = 32x6x1, ROWS = 6, QUADS = 1, WEIGHT_BITS = 1)
 #pragma vkdyn variant(bits_rows7, tile = 32x7x1, ROWS = 7, QUADS = 1, WEIGHT_BITS = 1)
 #pragma vkdyn variant(bits_rows8, tile = 32x8x1, ROWS = 8, QUADS = 1, WEIGHT_BITS = 1)
-#pragma vkdyn variant(bits_rows16, tile = 64x16x1, ROWS = 16, QUADS = 2, WEIGHT_BITS = 1)
 
 layout(local_size_x = 32) in;
 
@@ -92,11 +90,13 @@ void main() {
         }
         for (uint i = 0u; i < ROWS * QUADS; i++) total[i] += sum[i];
     }
+    // Indexed at run time, so that the epilogue stands in the program once; `total` itself stays in registers.
+    vec4 staged[ROWS * QUADS];
+    for (uint i = 0u; i < ROWS * QUADS; i++) staged[i] = total[i];
+    uint own_rows = min(row_count - first_row, ROWS);
     for (uint q = 0u; q < QUADS; q++) {
         uint quad = first_quad + q * 32u;
-        if (quad >= quad_count) continue;
-        for (uint r = 0u; r < ROWS; r++) {
-            if (first_row + r < row_count) store_quad(first_row + r, quad, total[q * ROWS + r]);
-        }
+        if (quad >= quad_count) break;
+        for (uint r = 0u; r < own_rows; r++) store_quad(first_row + r, quad, staged[q * ROWS + r]);
     }
 }

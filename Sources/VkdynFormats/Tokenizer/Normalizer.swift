@@ -1,0 +1,180 @@
+/// What happens to text before it is split: `normalizer` of tokenizer.json.
+indirect enum Normalizer: Sendable {
+    case sequence([Normalizer])
+    case prepend([UInt8])
+    case replace(LiteralPattern, with: [UInt8])
+    case form(UnicodeNormalization.Form)
+    case lowercase
+    case strip(left: Bool, right: Bool)
+    case stripAccents
+    case byteLevel
+
+    /// The normalized text; both are well-formed UTF-8.
+    func normalize(_ text: [UInt8]) -> [UInt8] {
+        switch self {
+        case .sequence(let normalizers): return normalizers.reduce(text) { $1.normalize($0) }
+        case .prepend(let prefix): return text.isEmpty ? text : prefix + text
+        case .replace(let pattern, let replacement): return pattern.replace(in: text, with: replacement)
+        case .form(let form): return UnicodeNormalization.shared.normalize(text, to: form)
+        case .lowercase:
+            return mapped(text) { UnicodeClasses.shared.appendLowercase($0, to: &$1) }
+        case .stripAccents:
+            let classes = UnicodeClasses.shared
+            return mapped(text) { if !classes.flags($0).contains(.combiningMark) { $1.appendUTF8($0) } }
+        case .strip(let left, let right): return strip(text, left: left, right: right)
+        case .byteLevel: return ByteLevelAlphabet.encode(text[...])
+        }
+    }
+
+    private func mapped(_ text: [UInt8], _ append: (UInt32, inout [UInt8]) -> Void) -> [UInt8] {
+        var out: [UInt8] = []
+        out.reserveCapacity(text.count)
+        text.withUnsafeBufferPointer { bytes in
+            var index = 0
+            while index < bytes.count {
+                let (value, length) = scalar(in: bytes, at: index)
+                index += length
+                append(value, &out)
+            }
+        }
+        return out
+    }
+
+    private func strip(_ text: [UInt8], left: Bool, right: Bool) -> [UInt8] {
+        text.withUnsafeBufferPointer { bytes in
+            var start = 0
+            var end = bytes.count
+            if left { start = endOfSpaces(in: bytes, from: 0) }
+            if right { end = startOfSpaces(in: bytes, before: bytes.count) }
+            return start < end ? Array(bytes[start..<end]) : []
+        }
+    }
+}
+
+/// The index after the run of white space that begins at `index`.
+func endOfSpaces(in bytes: UnsafeBufferPointer<UInt8>, from index: Int) -> Int {
+    var index = index
+    while index < bytes.count {
+        let (value, length) = scalar(in: bytes, at: index)
+        guard UnicodeClasses.shared.flags(value).contains(.space) else { break }
+        index += length
+    }
+    return index
+}
+
+/// The index where the run of white space that ends at `index` begins.
+func startOfSpaces(in bytes: UnsafeBufferPointer<UInt8>, before index: Int) -> Int {
+    var index = index
+    while index > 0 {
+        let start = scalarStart(in: bytes, before: index)
+        guard UnicodeClasses.shared.flags(scalar(in: bytes, at: start).value).contains(.space) else { break }
+        index = start
+    }
+    return index
+}
+
+/// A pattern of `Replace` and `Split` that stands for fixed text, or for a run of one scalar.
+struct LiteralPattern: Sendable, Equatable {
+    /// What one match begins with; not empty.
+    let text: [UInt8]
+    /// Nil: `text` once. Otherwise at least this many times `text`, as many as there are: ` {2,}`.
+    var minimumRepeats: Int?
+
+    /// The matches from left to right, none overlapping.
+    func matches(in bytes: UnsafeBufferPointer<UInt8>) -> [Range<Int>] {
+        var matches: [Range<Int>] = []
+        var index = 0
+        while index + text.count <= bytes.count {
+            guard let end = match(in: bytes, at: index) else {
+                index += 1
+                continue
+            }
+            matches.append(index..<end)
+            index = end
+        }
+        return matches
+    }
+
+    func replace(in source: [UInt8], with replacement: [UInt8]) -> [UInt8] {
+        source.withUnsafeBufferPointer { bytes in
+            let matches = matches(in: bytes)
+            if matches.isEmpty { return source }
+            var out: [UInt8] = []
+            out.reserveCapacity(bytes.count)
+            var end = 0
+            for match in matches {
+                out.append(contentsOf: bytes[end..<match.lowerBound])
+                out.append(contentsOf: replacement)
+                end = match.upperBound
+            }
+            out.append(contentsOf: bytes[end...])
+            return out
+        }
+    }
+
+    private func match(in bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> Int? {
+        var end = index
+        var repeats = 0
+        while end + text.count <= bytes.count, occurs(in: bytes, at: end) {
+            end += text.count
+            repeats += 1
+            if minimumRepeats == nil { break }
+        }
+        return repeats >= minimumRepeats ?? 1 ? end : nil
+    }
+
+    private func occurs(in bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> Bool {
+        for offset in text.indices where bytes[index + offset] != text[offset] { return false }
+        return true
+    }
+}
+
+/// GPT-2's reversible map from bytes to printable characters.
+enum ByteLevelAlphabet {
+    /// The scalar that stands for each byte.
+    static let scalars: [UInt32] = {
+        var scalars: [UInt32] = []
+        var next: UInt32 = 256
+        for byte in UInt32(0)..<256 {
+            if (0x21...0x7E).contains(byte) || (0xA1...0xAC).contains(byte) || (0xAE...0xFF).contains(byte) {
+                scalars.append(byte)
+            } else {
+                scalars.append(next)
+                next += 1
+            }
+        }
+        return scalars
+    }()
+
+    /// The byte that each scalar stands for; nil for a scalar that is not in the alphabet.
+    static let bytes: [UInt8?] = {
+        var bytes = [UInt8?](repeating: nil, count: 512)
+        for (byte, scalar) in scalars.enumerated() { bytes[Int(scalar)] = UInt8(byte) }
+        return bytes
+    }()
+
+    /// Every byte as its character.
+    static func encode(_ text: ArraySlice<UInt8>) -> [UInt8] {
+        var out: [UInt8] = []
+        append(text, to: &out)
+        return out
+    }
+
+    static func append(_ text: ArraySlice<UInt8>, to out: inout [UInt8]) {
+        for byte in text { out.appendUTF8(scalars[Int(byte)]) }
+    }
+
+    /// The bytes that the characters of a token stand for; nil when one is not in the alphabet.
+    static func decode(_ token: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+        var out: [UInt8] = []
+        out.reserveCapacity(token.count)
+        var index = 0
+        while index < token.count {
+            let (value, length) = scalar(in: token, at: index)
+            index += length
+            guard value < 512, let byte = bytes[Int(value)] else { return nil }
+            out.append(byte)
+        }
+        return out
+    }
+}

@@ -1,0 +1,153 @@
+public import VkdynCore
+
+/// Something that holds buffers and runs plans: a Vulkan device, the Swift twins, or both in lockstep.
+public protocol Device: AnyObject, Sendable {
+    var description: DeviceDescription { get }
+    var traits: DeviceTraits { get }
+    /// What this device has done since it was made.
+    var counters: DeviceCounters { get }
+
+    /// Persistent memory with undefined content.
+    func makeBuffer(
+        _ elementType: ElementType, count: Int, placement: BufferPlacement, label: String
+    ) throws(DeviceError) -> Buffer
+
+    /// Copies `bytes` to a persistent buffer, from `byteOffset` on.
+    func write(_ bytes: UnsafeRawBufferPointer, to buffer: Buffer, byteOffset: Int) throws(DeviceError)
+
+    /// Copies from a persistent buffer, from `byteOffset` on, until `destination` is full.
+    func read(
+        _ buffer: Buffer, byteOffset: Int, into destination: UnsafeMutableRawBufferPointer
+    ) throws(DeviceError)
+
+    /// Provides the arena, pipelines and command buffers of a plan, once.
+    func prepare(_ plan: Plan) throws(DeviceError) -> any PreparedPlan
+}
+
+/// A plan that can be replayed without allocating or recording anything.
+public protocol PreparedPlan: AnyObject, Sendable {
+    /// Runs the plan to its end: one submit.
+    func run() throws(DeviceError)
+}
+
+public enum BufferPlacement: Sendable {
+    /// Fastest for kernels; the host reaches it through copies.
+    case device
+    /// Mapped on the host: control structures and tokens, read after a step without a further submit.
+    case shared
+}
+
+/// What the host did for a device, counted where it happens.
+public struct DeviceCounters: Sendable, Hashable {
+    public var submits = 0
+    public var readbacks = 0
+    public var dispatches = 0
+
+    public init() {}
+
+    public static func - (a: DeviceCounters, b: DeviceCounters) -> DeviceCounters {
+        var result = DeviceCounters()
+        result.submits = a.submits - b.submits
+        result.readbacks = a.readbacks - b.readbacks
+        result.dispatches = a.dispatches - b.dispatches
+        return result
+    }
+}
+
+public struct DeviceDescription: Sendable, Hashable, Codable {
+    public var name: String
+    public var driver: String
+    public var apiVersion: String
+
+    public init(name: String, driver: String, apiVersion: String) {
+        self.name = name
+        self.driver = driver
+        self.apiVersion = apiVersion
+    }
+}
+
+/// A device that cannot do what was asked, and what the user can do about it.
+public enum DeviceError: UserFacingError, Equatable {
+    case noLoader
+    case noDriver
+    case noSuchDevice(requested: String, available: [String])
+    case unsupported(device: String, reason: String)
+    case lost(device: String)
+    case outOfMemory(what: String, byteCount: Int, device: String)
+    case bufferTooLarge(what: String, byteCount: Int, limit: Int)
+    case failed(call: String, code: Int)
+    /// A kernel and its twin differ: the first differing bit, in full.
+    case differs(String)
+
+    public var description: String {
+        switch self {
+        case .noLoader:
+            "no Vulkan loader (libvulkan.so.1) was found; install libvulkan1, or use --device reference"
+        case .noDriver:
+            "the Vulkan loader found no driver; install one (mesa-vulkan-drivers has a CPU driver), "
+                + "or use --device reference"
+        case .noSuchDevice(let requested, let available):
+            "--device \(requested): no such device; there are: \(available.joined(separator: ", "))"
+        case .unsupported(let device, let reason): "\(device) cannot run vkdyn: \(reason)"
+        case .lost(let device):
+            "\(device) was lost (a driver reset or a crash of it); start again, and see the system log for why"
+        case .outOfMemory(let what, let byteCount, let device):
+            "\(device) has no memory left for \(what) (\(byteCount) bytes); use a smaller model or --weights f16"
+        case .bufferTooLarge(let what, let byteCount, let limit):
+            "\(what) takes \(byteCount) bytes, more than the \(limit) that the device allows in one buffer"
+        case .failed(let call, let code): "\(call) failed with VkResult \(code)"
+        case .differs(let report): report
+        }
+    }
+}
+
+// MARK: Typed access
+
+extension Device {
+    /// A persistent buffer with content.
+    public func makeBuffer(
+        _ contents: BufferContents, placement: BufferPlacement = .device, label: String
+    ) throws(DeviceError) -> Buffer {
+        let buffer = try makeBuffer(
+            contents.elementType, count: contents.count, placement: placement, label: label)
+        try write(bytes: contents.bytes, to: buffer)
+        return buffer
+    }
+
+    public func write(bytes: [UInt8], to buffer: Buffer, byteOffset: Int = 0) throws(DeviceError) {
+        try write(bytes, to: buffer, at: byteOffset)
+    }
+
+    public func write<T: BitwiseCopyable>(
+        _ values: [T], to buffer: Buffer, at index: Int = 0
+    ) throws(DeviceError) {
+        // Array's own `withUnsafeBytes` does not keep the error's type.
+        try values.withUnsafeBytes { raw in
+            Result { () throws(DeviceError) in
+                try write(raw, to: buffer, byteOffset: index * MemoryLayout<T>.stride)
+            }
+        }.get()
+    }
+
+    public func write<S: DeviceStructure>(_ value: S, to buffer: Buffer) throws(DeviceError) {
+        try write([value], to: buffer)
+    }
+
+    /// - Parameters:
+    ///   - index: the first element to read, in elements of `T`.
+    public func read<T: BitwiseCopyable>(
+        _ type: T.Type, from buffer: Buffer, at index: Int = 0, count: Int
+    ) throws(DeviceError) -> [T] {
+        guard count > 0 else { return [] }
+        let stride = MemoryLayout<T>.stride
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count * stride, alignment: 16)
+        defer { memory.deallocate() }
+        try read(buffer, byteOffset: index * stride, into: memory)
+        return Array(memory.bindMemory(to: T.self))
+    }
+
+    public func read<S: DeviceStructure>(_ type: S.Type, from buffer: Buffer) throws(DeviceError) -> S {
+        let words = try read(UInt32.self, from: buffer, count: S.wordCount)
+        return words.withUnsafeBytes { $0.loadUnaligned(as: S.self) }
+    }
+}

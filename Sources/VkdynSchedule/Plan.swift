@@ -1,0 +1,103 @@
+public import VkdynCore
+
+/// A recording made ready for a device: variants chosen, memory laid out, barriers placed.
+///
+/// Plain data, made by pure passes; an executor prepares it once and replays it.
+public struct Plan: Sendable {
+    public struct Step: Sendable {
+        public let dispatch: Dispatch
+        public let variant: VariantInterface
+        public let grid: Grid
+        /// Everything before must have finished and be visible before this step starts.
+        public var needsBarrier: Bool
+    }
+
+    /// How many workgroups a step launches.
+    public enum Grid: Sendable {
+        case fixed(WorkExtent)
+        /// Three u32 words that an earlier step of the plan writes.
+        case indirect(Buffer, byteOffset: Int)
+    }
+
+    /// Where a transient buffer lies.
+    public struct Placement: Sendable, Hashable {
+        public let byteOffset: Int
+        public let byteCount: Int
+    }
+
+    public let label: String
+    public let flavour: Flavour
+    public internal(set) var steps: [Step]
+    /// Transient buffers by identity.
+    public internal(set) var arena: [Int: Placement]
+    public internal(set) var arenaByteCount: Int
+    /// Tables that the passes made; the executor provides their memory.
+    public internal(set) var tables: [Table]
+
+    public struct Table: Sendable {
+        public let buffer: Buffer
+        public let words: [UInt32]
+    }
+
+    /// - Parameters:
+    ///   - traits: the device that variants are chosen for; the bits do not depend on it.
+    ///   - variant: picks among the legal variants of each call, the best first; `verify` runs them all.
+    public init(
+        _ recording: Recording, label: String, traits: DeviceTraits, flavour: Flavour = .separate,
+        variant: ([VariantInterface]) -> VariantInterface? = { $0.first }
+    ) {
+        self.label = label
+        self.flavour = flavour
+        let lowered = IndirectPass.lower(recording.dispatches, traits: traits, choose: variant)
+        steps = lowered.steps
+        tables = lowered.tables
+        arena = [:]
+        arenaByteCount = 0
+        (arena, arenaByteCount) = ArenaPass.place(steps)
+        BarrierPass.place(in: &steps, arena: arena)
+    }
+
+    public var barrierCount: Int { steps.count { $0.needsBarrier } }
+}
+
+/// Memory that a step reads or writes.
+struct Access: Sendable {
+    /// The arena, or the identity of a persistent buffer or table.
+    enum Space: Hashable, Sendable {
+        case arena
+        case buffer(Int)
+    }
+
+    let space: Space
+    let range: Range<Int>
+    let writes: Bool
+
+    func conflicts(with other: Access) -> Bool {
+        (writes || other.writes) && space == other.space && range.overlaps(other.range)
+    }
+}
+
+extension Plan.Step {
+    /// Every access of the step, the grid's included.
+    func accesses(arena: [Int: Plan.Placement]) -> [Access] {
+        func access(_ buffer: Buffer, writes: Bool) -> Access {
+            if let placement = arena[buffer.id] {
+                let start = placement.byteOffset
+                return Access(space: .arena, range: start..<start + placement.byteCount, writes: writes)
+            }
+            return Access(space: .buffer(buffer.id), range: 0..<max(buffer.byteCount, 1), writes: writes)
+        }
+        var accesses = zip(dispatch.kernel.interface.bindings, dispatch.buffers).compactMap { binding, buffer in
+            buffer.map { access($0, writes: binding.access.writes) }
+        }
+        if case .indirect(let arguments, _) = grid { accesses.append(access(arguments, writes: false)) }
+        return accesses
+    }
+
+    /// Every buffer of the step, the grid's included.
+    var buffers: [Buffer] {
+        var buffers = dispatch.buffers.compactMap { $0 }
+        if case .indirect(let arguments, _) = grid { buffers.append(arguments) }
+        return buffers
+    }
+}

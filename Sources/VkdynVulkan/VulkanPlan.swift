@@ -1,0 +1,205 @@
+import CVulkan
+import VkdynCore
+import VkdynReference
+import VkdynSchedule
+
+/// A plan with its arena, descriptor sets and command buffer, ready to be submitted again and again.
+final class VulkanPlan: SteppablePlan, @unchecked Sendable {
+    // Sendable: everything is made in `init` and only read afterwards.
+    private let plan: Plan
+    private let owner: VulkanDevice
+    private let arena: VulkanBuffer?
+    private var tables: [Int: Buffer] = [:]
+    private var pipelines: [Pipeline] = []
+    private var views: [VkBufferView] = []
+    private var pool: VkDescriptorPool?
+    private var sets: [VkDescriptorSet?] = []
+    private var commands: [CommandBuffer] = []
+
+    private var device: DeviceHandle { owner.device }
+
+    /// - Parameter stepping: makes one command buffer a step instead of one for all.
+    init(_ plan: Plan, device owner: VulkanDevice, stepping: Bool) throws(DeviceError) {
+        self.plan = plan
+        self.owner = owner
+        arena =
+            plan.arenaByteCount == 0
+            ? nil
+            : try VulkanBuffer(
+                device: owner.device, pool: owner.pool, byteCount: plan.arenaByteCount, placement: .device,
+                label: "arena of \(plan.label)")
+        try fillArena()
+        for table in plan.tables {
+            let buffer = try owner.makeBuffer(.words(table.words), label: table.buffer.label)
+            tables[table.buffer.id] = buffer
+        }
+        for step in plan.steps {
+            pipelines.append(
+                try owner.pipelines.pipeline(
+                    for: step, flavour: plan.flavour, emulatesFused: owner.options.emulatesFused))
+        }
+        try makeSets()
+        if stepping {
+            for index in plan.steps.indices { commands.append(try record(index..<index + 1)) }
+        } else {
+            commands = [try record(plan.steps.indices)]
+        }
+    }
+
+    deinit {
+        for view in views { device.functions.vkDestroyBufferView(device.handle, view, nil) }
+        if let pool { device.functions.vkDestroyDescriptorPool(device.handle, pool, nil) }
+    }
+
+    func run() throws(DeviceError) {
+        for commands in commands { try owner.submit(commands.handle, dispatches: plan.steps.count) }
+    }
+
+    func run(step: Int) throws(DeviceError) {
+        try owner.submit(commands[step].handle, dispatches: 1)
+    }
+
+    func read(_ buffer: Buffer) throws(DeviceError) -> [UInt8] {
+        let (storage, offset) = memory(of: buffer)
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: max(buffer.byteCount, 1), alignment: 16)
+        defer { bytes.deallocate() }
+        let range = UnsafeMutableRawBufferPointer(rebasing: bytes[..<buffer.byteCount])
+        try owner.read(storage, byteOffset: offset, into: range)
+        return Array(range)
+    }
+
+    // MARK: Making
+
+    /// The pattern of memory that nobody wrote, as in the reference executor.
+    private func fillArena() throws(DeviceError) {
+        guard let arena, let mapped = arena.mapped else { return }
+        mapped.bindMemory(to: UInt32.self, capacity: arena.byteCount / 4)
+            .update(repeating: 0x7FFA_7FFA, count: arena.byteCount / 4)
+    }
+
+    private func memory(of buffer: Buffer) -> (storage: VulkanBuffer, byteOffset: Int) {
+        if let arena, let placement = plan.arena[buffer.id] { return (arena, placement.byteOffset) }
+        return (owner.storage(tables[buffer.id] ?? buffer), 0)
+    }
+
+    private func makeSets() throws(DeviceError) {
+        guard !plan.steps.isEmpty else { return }
+        let kinds = plan.steps.flatMap(\.variant.kinds)
+        let storageCount = kinds.count { $0 == .storage }
+        var sizes: [VkDescriptorPoolSize] = []
+        if storageCount > 0 {
+            sizes.append(.init(type: VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, descriptorCount: UInt32(storageCount)))
+        }
+        if kinds.count > storageCount {
+            sizes.append(
+                .init(
+                    type: VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER,
+                    descriptorCount: UInt32(kinds.count - storageCount)))
+        }
+        let poolResult = sizes.withUnsafeBufferPointer { sizes in
+            var info = VkDescriptorPoolCreateInfo()
+            info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO
+            info.maxSets = UInt32(plan.steps.count)
+            info.poolSizeCount = UInt32(sizes.count)
+            info.pPoolSizes = sizes.baseAddress
+            return device.functions.vkCreateDescriptorPool(device.handle, &info, nil, &pool)
+        }
+        try check(poolResult, "vkCreateDescriptorPool", device: device.physical.name)
+        sets = [VkDescriptorSet?](repeating: nil, count: plan.steps.count)
+        let layouts = pipelines.map { Optional($0.setLayout) }
+        let result = layouts.withUnsafeBufferPointer { layouts in
+            var info = VkDescriptorSetAllocateInfo()
+            info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO
+            info.descriptorPool = pool
+            info.descriptorSetCount = UInt32(layouts.count)
+            info.pSetLayouts = layouts.baseAddress
+            return device.functions.vkAllocateDescriptorSets(device.handle, &info, &sets)
+        }
+        try check(result, "vkAllocateDescriptorSets", device: device.physical.name)
+        for (index, step) in plan.steps.enumerated() {
+            for (binding, kind) in step.variant.kinds.enumerated() {
+                try bind(step.dispatch.buffers[binding], kind: kind, set: sets[index], binding: UInt32(binding))
+            }
+        }
+    }
+
+    private func bind(
+        _ buffer: Buffer?, kind: BindingKind, set: VkDescriptorSet?, binding: UInt32
+    ) throws(DeviceError) {
+        let (storage, byteOffset) = buffer.map(memory) ?? (owner.absent, 0)
+        let byteCount = min(max((buffer?.byteCount ?? 16) + 15, 16) / 16 * 16, storage.byteCount - byteOffset)
+        var write = VkWriteDescriptorSet()
+        write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET
+        write.dstSet = set
+        write.dstBinding = binding
+        write.descriptorCount = 1
+        write.descriptorType = kind.descriptorType
+        if kind == .storage {
+            let limit = device.physical.traits.maximumStorageBytes
+            if byteCount > limit {
+                throw .bufferTooLarge(what: buffer?.label ?? "a buffer", byteCount: byteCount, limit: limit)
+            }
+            var info = VkDescriptorBufferInfo(
+                buffer: storage.handle, offset: VkDeviceSize(byteOffset), range: VkDeviceSize(byteCount))
+            withUnsafePointer(to: &info) {
+                write.pBufferInfo = $0
+                device.functions.vkUpdateDescriptorSets(device.handle, 1, &write, 0, nil)
+            }
+        } else {
+            let element = buffer?.elementType ?? .f32
+            let texelByteCount = 4 * element.byteCount
+            let limit = device.physical.traits.maximumTexels
+            if byteCount / texelByteCount > limit {
+                throw .bufferTooLarge(
+                    what: buffer?.label ?? "a buffer", byteCount: byteCount, limit: limit * texelByteCount)
+            }
+            var info = VkBufferViewCreateInfo()
+            info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO
+            info.buffer = storage.handle
+            info.format = buffer == nil && kind == .texelUInt ? VK_FORMAT_R32G32B32A32_UINT : kind.format(element)
+            info.offset = VkDeviceSize(byteOffset)
+            info.range = VkDeviceSize(byteCount)
+            var view: VkBufferView?
+            try check(
+                device.functions.vkCreateBufferView(device.handle, &info, nil, &view), "vkCreateBufferView",
+                device: device.physical.name)
+            if let view { views.append(view) }
+            withUnsafePointer(to: &view) {
+                write.pTexelBufferView = $0
+                device.functions.vkUpdateDescriptorSets(device.handle, 1, &write, 0, nil)
+            }
+        }
+    }
+
+    private func record(_ range: Range<Int>) throws(DeviceError) -> CommandBuffer {
+        let commands = try CommandBuffer(device)
+        let functions = device.functions
+        try commands.begin()
+        commands.fullBarrier()
+        for index in range {
+            let step = plan.steps[index]
+            if step.needsBarrier, index > range.lowerBound { commands.kernelBarrier() }
+            functions.vkCmdBindPipeline(commands.handle, VK_PIPELINE_BIND_POINT_COMPUTE, pipelines[index].handle)
+            var set = sets[index]
+            functions.vkCmdBindDescriptorSets(
+                commands.handle, VK_PIPELINE_BIND_POINT_COMPUTE, pipelines[index].layout, 0, 1, &set, 0, nil)
+            let parameters = step.dispatch.parameters
+            if !parameters.isEmpty {
+                functions.vkCmdPushConstants(
+                    commands.handle, pipelines[index].layout,
+                    VkShaderStageFlags(VK_SHADER_STAGE_COMPUTE_BIT.rawValue), 0, UInt32(parameters.count * 4),
+                    parameters)
+            }
+            switch step.grid {
+            case .fixed(let groups):
+                functions.vkCmdDispatch(commands.handle, UInt32(groups.x), UInt32(groups.y), UInt32(groups.z))
+            case .indirect(let arguments, let byteOffset):
+                let (storage, base) = memory(of: arguments)
+                functions.vkCmdDispatchIndirect(commands.handle, storage.handle, VkDeviceSize(base + byteOffset))
+            }
+        }
+        commands.fullBarrier()
+        try commands.end()
+        return commands
+    }
+}

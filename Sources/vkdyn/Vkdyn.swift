@@ -1,0 +1,9 @@
+import ArgumentParser
+
+@main
+struct Vkdyn: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vkdyn",
+        abstract: "Dynamic neural networks on any Vulkan GPU, bit for bit the same everywhere.",
+        subcommands: [Verify.self])
+}
