@@ -12,7 +12,7 @@ struct TokenizerFile {
             try Self.normalizer(object)
         }
         let added = AddedTokens(try addedTokens(), vocabulary: model.vocabulary, normalizer: normalizer)
-        return Tokenizer(
+        let pipeline = TokenizerPipeline(
             model: model,
             addedTokens: added,
             normalizer: normalizer,
@@ -27,6 +27,7 @@ struct TokenizerFile {
                 stages: try root.optionalObject("decoder").map { (object) throws(FormatError) in
                     try Self.stages(object)
                 } ?? [.joinWithSpaces]))
+        return Tokenizer(pipeline)
     }
 
     private func addedTokens() throws(FormatError) -> [AddedToken] {

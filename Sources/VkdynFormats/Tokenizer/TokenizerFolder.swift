@@ -89,19 +89,21 @@ struct TokenizerFolder {
             ])
         }
         let added = AddedTokens(try addedTokens(), vocabulary: vocabulary, normalizer: normalizer)
-        var tokenizer = Tokenizer(
-            model: BytePairEncoding(vocabulary: vocabulary, merges: merges, options: .init()),
-            addedTokens: added, normalizer: normalizer, preTokenizer: preTokenizer,
-            postProcessor: PostProcessor(), decoder: TokenDecoder(stages: [.byteLevel]))
+        var postProcessor = PostProcessor()
         if try addsBOS() {
             let content = try specialToken("bos_token")?.content ?? "</s>"
-            guard let id = tokenizer.id(of: content) else {
+            guard let id = added.ids[ByteExactString(content)] ?? vocabulary.id(of: content).map(Int.init) else {
                 throw FormatError(
-                    file: vocabularyFile.path, problem: "does not hold the token \(quotedForMessage(content)) that begins a sequence")
+                    file: vocabularyFile.path,
+                    problem: "does not hold the token \(quotedForMessage(content)) that begins a sequence")
             }
-            tokenizer = tokenizer.with(PostProcessor(templates: [[.ids([id]), .text]]))
+            postProcessor.templates = [[.ids([id]), .text]]
         }
-        return tokenizer
+        return Tokenizer(
+            TokenizerPipeline(
+                model: BytePairEncoding(vocabulary: vocabulary, merges: merges, options: .init()),
+                addedTokens: added, normalizer: normalizer, preTokenizer: preTokenizer,
+                postProcessor: postProcessor, decoder: TokenDecoder(stages: [.byteLevel])))
     }
 
     /// The tokenizers that are published as `vocab.json` and `merges.txt`.
@@ -154,15 +156,5 @@ struct TokenizerFolder {
         let listed = Set(list.map { ByteExactString($0.content) })
         list += specials.filter { !listed.contains(ByteExactString($0.content)) }
         return list
-    }
-}
-
-extension Tokenizer {
-    /// The same tokenizer with another post-processor.
-    fileprivate func with(_ postProcessor: PostProcessor) -> Tokenizer {
-        Tokenizer(
-            bosTokenID: bosTokenID, eosTokenID: eosTokenID, padTokenID: padTokenID, model: model,
-            addedTokens: addedTokens, normalizer: normalizer, preTokenizer: preTokenizer,
-            postProcessor: postProcessor, decoder: decoder)
     }
 }
