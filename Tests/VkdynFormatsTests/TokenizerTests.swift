@@ -62,6 +62,43 @@ import Testing
         #expect(opt.encode("", addSpecialTokens: false) == [])
     }
 
+    @Test(arguments: [("gpt2", "GPT2Tokenizer"), ("qwen2", "Qwen2TokenizerFast")])
+    func vocabularyAndMergesMakeTheSameTokenizer(family: String, kind: String) throws {
+        let source = Fixture.folder("Tokenizers/\(family)/tokenizer.json")
+        let root = try ConfigFile(path: source).root
+        let model = try root.object("model")
+        let folder = try TemporaryFolder()
+        let vocabulary = try model.object("vocab").object.members.map { member in
+            "\(Self.quoted(member.key)):\(try #require(member.value.integer))"
+        }
+        try folder.write("vocab.json", "{" + vocabulary.joined(separator: ",") + "}")
+        let merges = try #require(model.value("merges")?.array).map { merge in
+            try #require(merge.array).map { try #require($0.string) }.joined(separator: " ")
+        }
+        try folder.write("merges.txt", "#version: 0.2\n" + merges.joined(separator: "\n") + "\n")
+        let added = try #require(try root.optionalObjects("added_tokens")).map { token in
+            let content = Self.quoted(try token.string("content"))
+            return "\"\(try token.integer("id", in: 0...9999))\":{\"content\":\(content),\"special\":true}"
+        }
+        try folder.write(
+            "tokenizer_config.json",
+            "{\"tokenizer_class\":\"\(kind)\",\"eos_token\":\"<|endoftext|>\",\"bos_token\":null,"
+                + "\"added_tokens_decoder\":{\(added.joined(separator: ","))}}")
+
+        let expected = try Tokenizer(file: source)
+        let tokenizer = try Tokenizer(folder: folder.path)
+        #expect(tokenizer.vocabularySize == expected.vocabularySize)
+        #expect(tokenizer.specialTokenIDs == expected.specialTokenIDs)
+        #expect(tokenizer.eosTokenID == expected.id(of: "<|endoftext|>"))
+        #expect(tokenizer.bosTokenID == nil)
+        let differing = try Fixture.strings().filter { tokenizer.encode($0) != expected.encode($0) }
+        #expect(differing.isEmpty)
+    }
+
+    private static func quoted(_ text: String) -> String {
+        "\"" + text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"") + "\""
+    }
+
     @Test func optWithoutATokenizerConfigurationBeginsWithItsBOS() throws {
         let folder = try TemporaryFolder()
         for name in ["vocab.json", "merges.txt"] {
