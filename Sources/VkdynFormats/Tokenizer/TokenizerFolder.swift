@@ -20,10 +20,12 @@ extension Tokenizer {
         } else if PathKind(joinPath(folder, "tokenizer.model")) != .absent {
             throw FormatError(
                 file: joinPath(folder, "tokenizer.model"),
-                problem: "is a SentencePiece model; vkdyn reads tokenizer.json, which transformers can save from it")
+                problem:
+                    "is a SentencePiece model; vkdyn reads tokenizer.json, which transformers can save from it")
         } else {
             throw FormatError(
-                file: folder, problem: "holds no tokenizer; expected tokenizer.json, or vocab.json and merges.txt")
+                file: folder, problem: "holds no tokenizer; expected tokenizer.json, or vocab.json and merges.txt"
+            )
         }
         bosTokenID = try files.specialToken("bos_token").flatMap { id(of: $0.content) }
         eosTokenID = try files.specialToken("eos_token").flatMap { id(of: $0.content) }
@@ -80,14 +82,15 @@ struct TokenizerFolder {
         }
         let normalizer: Normalizer? = kind == .qwen2 ? .form(.nfc) : nil
         let addsPrefixSpace = try config?.root.boolean("add_prefix_space", default: false) ?? false
-        let preTokenizer: PreTokenizer = switch kind {
-        case .gpt2: .byteLevel(addsPrefixSpace: addsPrefixSpace, splits: true)
-        case .qwen2:
-            .sequence([
-                .split(.scanner(.qwen2), .isolated, isInverted: false),
-                .byteLevel(addsPrefixSpace: addsPrefixSpace, splits: false),
-            ])
-        }
+        let preTokenizer: PreTokenizer =
+            switch kind {
+            case .gpt2: .byteLevel(addsPrefixSpace: addsPrefixSpace, splits: true)
+            case .qwen2:
+                .sequence([
+                    .split(.scanner(.qwen2), .isolated, isInverted: false),
+                    .byteLevel(addsPrefixSpace: addsPrefixSpace, splits: false),
+                ])
+            }
         let added = AddedTokens(try addedTokens(), vocabulary: vocabulary, normalizer: normalizer)
         var postProcessor = PostProcessor()
         if try addsBOS() {
@@ -118,7 +121,8 @@ struct TokenizerFolder {
         case "Qwen2Tokenizer", "Qwen2TokenizerFast": return .qwen2
         default:
             throw config.root.error(
-                "tokenizer_class", "\(quotedForMessage(name)) is a kind of tokenizer that vkdyn does not know; "
+                "tokenizer_class",
+                "\(quotedForMessage(name)) is a kind of tokenizer that vkdyn does not know; "
                     + "expected GPT2Tokenizer or Qwen2Tokenizer, or a tokenizer.json")
         }
     }
@@ -138,11 +142,13 @@ struct TokenizerFolder {
                 guard let id = Int(key) else { throw decoder.error(key, "expected a token id as the key") }
                 let object = try decoder.object(key)
                 let isSpecial = try object.boolean("special", default: false)
-                tokens.append((id, try AddedToken(object, content: object.string("content"), isSpecial: isSpecial)))
+                tokens.append(
+                    (id, try AddedToken(object, content: object.string("content"), isSpecial: isSpecial)))
             }
         } else if let added = try Tokenizer.optionalConfig(folder, "added_tokens.json")?.root {
             for content in added.keys {
-                tokens.append((try added.integer(content, in: 0...Vocabulary.idLimit), AddedToken(content: content)))
+                tokens.append(
+                    (try added.integer(content, in: 0...Vocabulary.idLimit), AddedToken(content: content)))
             }
         }
         var list = tokens.sorted { $0.id < $1.id }.map(\.token)
