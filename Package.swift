@@ -75,10 +75,16 @@ let package = Package(
         .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule", "VkdynReference"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
+        .target(
+            name: "VkdynModels", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats"]),
+        .target(
+            name: "VkdynTechniques",
+            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats", "VkdynModels"]),
         .executableTarget(
             name: "vkdyn",
             dependencies: [
-                "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan",
+                "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan", "VkdynFormats", "VkdynModels",
+                "VkdynTechniques",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),

@@ -100,19 +100,13 @@ void main() {
     }
     barrier();
     drawn_row = leading;
-    is_residual = leading < drafted;
-    uint quad_count = (width + 3u) / 4u;
-    uvec2 total = row_total(quad_count);
-    if ((total.x | total.y) == 0u && is_residual) {
-        is_residual = false;
-        total = row_total(quad_count);
+    uint fraction = random_words(sampling, STREAM_RESIDUAL, length + drawn_row, 0u).x >> 8;
+    uint token = NO_INDEX;
+    // The residual, if there is one, then the target.
+    for (uint attempt = leading < drafted ? 0u : 1u; attempt < 2u && token == NO_INDEX; attempt++) {
+        is_residual = attempt == 0u;
+        token = first_exceeding((width + 3u) / 4u, fraction, true);
     }
-    uint token;
-    if ((total.x | total.y) == 0u) {
-        token = row_choice(drawn_row, width);
-    } else {
-        uint fraction = random_words(sampling, STREAM_RESIDUAL, length + drawn_row, 0u).x >> 8;
-        token = first_exceeding(quad_count, wide_scale(total, fraction));
-    }
+    if (token == NO_INDEX) token = row_choice(drawn_row, width);
     if (gl_LocalInvocationID.x == 0u) commit_round(drawn_row, token);
 }

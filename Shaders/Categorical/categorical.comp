@@ -41,14 +41,8 @@ uvec4 draw_quad(uint quad) {
 void main() {
     uint row = gl_WorkGroupID.x;
     if (row >= min(rows.count, row_capacity)) return;
-    uint quad_count = (width + 3u) / 4u;
-    uvec2 total = row_total(quad_count);
-    uint index;
-    if ((total.x | total.y) == 0u) {
-        index = row_choice(row, width);
-    } else {
-        uint fraction = random_words(sampling, stream, positions[row] + 1u, 0u).x >> 8;
-        index = first_exceeding(quad_count, wide_scale(total, fraction));
-    }
+    uint fraction = random_words(sampling, stream, positions[row] + 1u, 0u).x >> 8;
+    uint index = first_exceeding((width + 3u) / 4u, fraction, true);
+    if (index == NO_INDEX) index = row_choice(row, width);
     if (gl_LocalInvocationID.x == 0u) result[row] = index;
 }

@@ -1,5 +1,5 @@
-// The first index of a row whose cumulative weight exceeds a threshold, by halving the row 256-fold: each round sums
-// 256 contiguous segments of quads and goes on in the one where the sum crosses.
+// The first index of a row whose cumulative weight exceeds a threshold: each round sums 256 contiguous segments of
+// quads and goes on in the one where the sum crosses. After choice.glsl.
 
 #include "prefix.glsl"
 
@@ -20,34 +20,33 @@ void sum_segments(uint start, uint length, uint segment) {
     }
 }
 
-uvec2 row_total(uint quad_count) {
-    sum_segments(0u, quad_count, (quad_count + BINS - 1u) / BINS);
-    return sum_bins();
-}
-
-// After row_total; the threshold is below what that gave.
-uint first_exceeding(uint quad_count, uvec2 threshold) {
+// The first index whose cumulative weight exceeds `value`, or `value` · 2^-24 of the total; NO_INDEX when the row
+// weighs nothing. A plain value is below the total.
+uint first_exceeding(uint quad_count, uint value, bool is_fraction) {
     uint start = 0u;
     uint length = quad_count;
-    uint segment = (length + BINS - 1u) / BINS;
-    find_crossing(threshold);
-    while (segment > 1u) {
-        start += found_bin * segment;
-        length = min(segment, length - found_bin * segment);
-        threshold = found_rest;
-        segment = (length + BINS - 1u) / BINS;
+    uvec2 threshold = uvec2(value, 0u);
+    bool is_whole_row = true;
+    while (true) {
+        uint segment = (length + BINS - 1u) / BINS;
         sum_segments(start, length, segment);
-        sum_bins();
+        uvec2 total = sum_bins();
+        if (is_whole_row) {
+            if ((total.x | total.y) == 0u) return NO_INDEX;
+            if (is_fraction) threshold = wide_scale(total, value);
+            is_whole_row = false;
+        }
         find_crossing(threshold);
+        start += found_bin * segment;
+        threshold = found_rest;
+        if (segment == 1u) break;
+        length = min(segment, length - found_bin * segment);
     }
-    uint quad = start + found_bin;
-    threshold = found_rest;
-    uvec4 weights = draw_quad(quad);
+    uvec4 weights = draw_quad(start);
     uint index = 0u;
     while (index < 3u && !wide_less(threshold, uvec2(weights[index], 0u))) {
         threshold = wide_subtract(threshold, uvec2(weights[index], 0u));
         index += 1u;
     }
-    barrier();
-    return quad * 4u + index;
+    return start * 4u + index;
 }

@@ -123,8 +123,7 @@ void cut_off(uint target, bool by_mass, uint largest) {
     barrier();
     if (divides) {
         tied_key = cut;
-        row_total(quad_count);
-        last = first_exceeding(quad_count, uvec2(more, 0u));
+        last = first_exceeding(quad_count, more, false);
     }
     cut_key = cut;
     cut_index = last;
@@ -135,16 +134,20 @@ void main() {
     if (row >= min(rows.count, row_capacity)) return;
     quad_count = (width + 3u) / 4u;
     factor = reciprocal(sampling.temperature);
-    if (sampling.top_k > 0u && sampling.top_k < width) cut_off(sampling.top_k, false, 0u);
+    uint largest = 0u;
     if (sampling.top_p < 1.0) {
-        uint lane_largest = 0u;
         for (uint quad = gl_LocalInvocationID.x; quad < quad_count; quad += LANES) {
             uvec4 keys = choice_quad(row, quad);
-            lane_largest = max(lane_largest, max(max(keys.x, keys.y), max(keys.z, keys.w)));
+            largest = max(largest, max(max(keys.x, keys.y), max(keys.z, keys.w)));
         }
-        uint largest = workgroup_choice(lane_largest, 0u).x;
-        uint fraction = sampling.top_p > 0.0 ? uint(sampling.top_p * 16777216.0) : 0u;
-        if (largest > NEGATIVE_INFINITY_KEY) cut_off(fraction, true, largest);
+        largest = workgroup_choice(largest, 0u).x;
+    }
+    bool has_top_k = sampling.top_k > 0u && sampling.top_k < width;
+    bool has_top_p = sampling.top_p < 1.0 && largest > NEGATIVE_INFINITY_KEY;
+    uint fraction = has_top_p && sampling.top_p > 0.0 ? uint(sampling.top_p * 16777216.0) : 0u;
+    // First by number, then by mass; a loop, so that the program holds the search once.
+    for (uint pass = has_top_k ? 0u : 1u; pass < (has_top_p ? 2u : 1u); pass++) {
+        cut_off(pass == 0u ? sampling.top_k : fraction, pass == 1u, largest);
     }
     for (uint quad = gl_LocalInvocationID.x; quad < quad_count; quad += LANES) {
         vec4 x = scaled_quad(quad);
