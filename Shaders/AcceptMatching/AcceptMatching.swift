@@ -9,7 +9,7 @@ public import VkdynCore
 /// | tokens   | [context], with room for one token more than the drafts    | u32  |
 /// | sampled  | [drafted + 1], the target's choice after each verified row | u32  |
 ///
-/// `accepted = n; emitted = n + 1; length += n + 1; drafted = 0; stopped = 0; round += 1`, and both cached counts become
+/// `accepted = n; emitted = n + 1; length += n + 1; verified = drafted; drafted = 0; stopped = 0`, and both cached counts become
 /// at most `length − 1`. With no drafts it is a plain decoding step. Nothing is reduced.
 /// Source: Leviathan, Kalman and Matias (arXiv 2211.17192) with deterministic choices. Exact.
 public enum AcceptMatching: Kernel {
@@ -39,7 +39,7 @@ public enum AcceptMatching: Kernel {
                         SequenceState(
                             length: UInt32(length), drafted: UInt32(drafted), targetCached: UInt32(targetCached),
                             draftCached: UInt32(draftCached), accepted: 1, emitted: 2, stopped: stopped ? 1 : 0,
-                            round: 3)),
+                            verified: 3)),
                     tokens: .words((0..<UInt32(length)).map { $0 } + drafts + [77, 78]),
                     sampled: .words(sampled)),
                 Parameters())

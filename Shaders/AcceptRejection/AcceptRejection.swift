@@ -105,7 +105,7 @@ public enum AcceptRejection: Kernel {
                         SequenceState(
                             length: UInt32(length), drafted: UInt32(drafted), targetCached: UInt32(length + drafted),
                             draftCached: UInt32(length + drafted - min(drafted, 1)), accepted: 1, emitted: 2,
-                            round: 3)),
+                            verified: 3)),
                     tokens: .words((0..<UInt32(length)).map { $0 } + drafts + [77, 78]),
                     target: .floats(target), draft: isOneHot ? nil : .floats(draft),
                     sampling: .structure(

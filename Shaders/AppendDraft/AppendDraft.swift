@@ -49,7 +49,7 @@ public enum AppendDraft: Kernel {
                     sequence: .structure(
                         SequenceState(
                             length: UInt32(length), drafted: UInt32(drafted), targetCached: 5, draftCached: 6,
-                            accepted: 1, emitted: 2, stopped: stopped ? 1 : 0, round: 3)),
+                            accepted: 1, emitted: 2, stopped: stopped ? 1 : 0, verified: 3)),
                     tokens: .words((0..<length + drafted + 3).map { UInt32($0 * 5) }), sampled: .words(sampled),
                     probabilities: probability == nil ? nil : .floats(probabilities),
                     sampling: .structure(SamplingParameters(temperature: 1, topP: 1, confidence: 0.4))),

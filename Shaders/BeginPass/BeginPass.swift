@@ -55,7 +55,7 @@ public enum BeginPass: Kernel {
                 length: UInt32(length), drafted: UInt32(drafted),
                 targetCached: UInt32(model == 0 ? cached : otherCached),
                 draftCached: UInt32(model == 0 ? otherCached : cached), accepted: 2, emitted: 3,
-                stopped: stopped ? 1 : 0, round: 7)
+                stopped: stopped ? 1 : 0, verified: 7)
             let tokens = (0..<length + drafted + 5).map { _ in UInt32.random(in: 0..<152_000, using: &random) }
             return Self.makeCase(
                 label, Contents(

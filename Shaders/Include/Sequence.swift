@@ -7,9 +7,9 @@ extension SequenceState {
         accepted = count
         emitted = count + 1
         length = end
+        verified = drafted
         drafted = 0
         stopped = 0
-        round += 1
         targetCached = min(targetCached, end - 1)
         draftCached = min(draftCached, end - 1)
     }

@@ -28,8 +28,15 @@ float fused_multiply_add(float a, float b, float c) {
     }
     return float(sum);
 }
+
+// The bound n of a loop over several accumulators, in a form that the driver cannot unroll: inlined hundreds of times,
+// the emulation takes drivers minutes to compile.
+uint unrolled(uint n) { return min(n, gl_NumWorkGroups.x + 65536u); }
 #else
 float fused_multiply_add(float a, float b, float c) { return fma(a, b, c); }
+
+// The bound n of a loop over several accumulators, which the driver unrolls into registers.
+#define unrolled(n) (n)
 #endif
 
 float multiply_add(float a, float b, float c) {

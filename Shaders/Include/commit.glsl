@@ -7,9 +7,9 @@ void commit_round(uint accepted, uint token) {
     sequence.accepted = accepted;
     sequence.emitted = accepted + 1u;
     sequence.length_ = end;
+    sequence.verified = sequence.drafted;
     sequence.drafted = 0u;
     sequence.stopped = 0u;
-    sequence.round += 1u;
     sequence.target_cached = min(sequence.target_cached, end - 1u);
     sequence.draft_cached = min(sequence.draft_cached, end - 1u);
 }

@@ -9,5 +9,5 @@ struct SequenceState {
     uint accepted;       // drafts that the last round accepted
     uint emitted;        // tokens that the last round committed
     uint stopped;        // drafting stopped early in this round
-    uint round;          // rounds so far
+    uint verified;       // drafts that the last round verified
 };

@@ -59,26 +59,26 @@ void main() {
     if (first_quad >= quad_count || first_row >= row_count) return;
     uint depth_texels = depth / 4u;
     vec4 total[ROWS * QUADS];
-    for (uint i = 0u; i < ROWS * QUADS; i++) total[i] = vec4(0.0);
+    for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) total[i] = vec4(0.0);
     for (uint start = 0u; start < depth_texels; start += CHUNK / 4u) {
         uint end = min(start + CHUNK / 4u, depth_texels);
         vec4 sum[ROWS * QUADS];
-        for (uint i = 0u; i < ROWS * QUADS; i++) sum[i] = vec4(0.0);
+        for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) sum[i] = vec4(0.0);
         for (uint texel = start; texel < end; texel++) {
             vec4 x[ROWS];
             // A row beyond the count repeats the first: its sums are never stored.
-            for (uint r = 0u; r < ROWS; r++) {
+            for (uint r = 0u; r < unrolled(ROWS); r++) {
                 uint row = first_row + r < row_count ? first_row + r : first_row;
                 x[r] = texelFetch(source, int(row * depth_texels + texel));
             }
-            for (uint q = 0u; q < QUADS; q++) {
+            for (uint q = 0u; q < unrolled(QUADS); q++) {
                 uint quad = min(first_quad + q * 32u, quad_count - 1u);
                 uint base = texel * 4u * quad_count + quad;
                 vec4 w0 = weight(base);
                 vec4 w1 = weight(base + quad_count);
                 vec4 w2 = weight(base + 2u * quad_count);
                 vec4 w3 = weight(base + 3u * quad_count);
-                for (uint r = 0u; r < ROWS; r++) {
+                for (uint r = 0u; r < unrolled(ROWS); r++) {
                     vec4 s = sum[q * ROWS + r];
                     s = multiply_add(w0, x[r].x, s);
                     s = multiply_add(w1, x[r].y, s);
@@ -88,13 +88,13 @@ void main() {
                 }
             }
         }
-        for (uint i = 0u; i < ROWS * QUADS; i++) total[i] += sum[i];
+        for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) total[i] += sum[i];
     }
     // Indexed at run time, so that the epilogue stands in the program once; `total` itself stays in registers.
     vec4 staged[ROWS * QUADS];
-    for (uint i = 0u; i < ROWS * QUADS; i++) staged[i] = total[i];
+    for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) staged[i] = total[i];
     uint own_rows = min(row_count - first_row, ROWS);
-    for (uint q = 0u; q < QUADS; q++) {
+    for (uint q = 0u; q < unrolled(QUADS); q++) {
         uint quad = first_quad + q * 32u;
         if (quad >= quad_count) break;
         for (uint r = 0u; r < own_rows; r++) store_quad(first_row + r, quad, staged[q * ROWS + r]);

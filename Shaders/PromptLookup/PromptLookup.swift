@@ -50,7 +50,7 @@ public enum PromptLookup: Kernel {
                     sequence: .structure(
                         SequenceState(
                             length: UInt32(tokens.count), drafted: 9, targetCached: 1, draftCached: 1, accepted: 1,
-                            emitted: 2, round: 3)),
+                            emitted: 2, verified: 3)),
                     tokens: .words(tokens + Array(repeating: .max, count: maxDrafts + 2))),
                 Parameters(maxNgram: UInt32(maxNgram), maxDrafts: UInt32(maxDrafts)))
         }

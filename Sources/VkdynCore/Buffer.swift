@@ -40,13 +40,14 @@ public struct Counted: Sendable {
     public let buffer: Buffer
     /// The largest count for which memory is provided.
     public let capacity: Int
-    /// The count equals the capacity whenever a plan with this value runs, so no indirect dispatch is needed.
-    public let isExact: Bool
+    /// Launch what the count asks for and no more. Where the count is nearly always the capacity, launching for
+    /// the capacity costs less than asking; the kernels skip absent rows either way.
+    public let isIndirect: Bool
 
-    public init(buffer: Buffer, capacity: Int, isExact: Bool) {
+    public init(buffer: Buffer, capacity: Int, isIndirect: Bool) {
         self.buffer = buffer
         self.capacity = capacity
-        self.isExact = isExact
+        self.isIndirect = isIndirect
     }
 }
 

@@ -9,6 +9,19 @@ public struct Dispatch: Sendable {
     public let rows: Counted?
     /// The model's path to the call, as in `layer3.attention.query_key_value`.
     public let label: String
+
+    public init(
+        kernel: any Kernel.Type, buffers: [Buffer?], parameters: [UInt32], constants: [UInt32], rows: Counted?,
+        label: String
+    ) {
+        precondition(buffers.count == kernel.interface.bindings.count, "\(label): wrong number of buffers")
+        self.kernel = kernel
+        self.buffers = buffers
+        self.parameters = parameters
+        self.constants = constants
+        self.rows = rows
+        self.label = label
+    }
 }
 
 /// Kernel calls in order, over buffers that need no memory yet.

@@ -56,11 +56,7 @@ public final class LockstepDevice: Device {
         try inner.write(bytes, to: buffer, byteOffset: byteOffset)
     }
 
-    public func read(
-        _ buffer: Buffer, byteOffset: Int, into destination: UnsafeMutableRawBufferPointer
-    ) throws(DeviceError) {
-        try inner.read(buffer, byteOffset: byteOffset, into: destination)
-    }
+    public func read(_ parts: [BufferPart]) throws(DeviceError) -> [[UInt8]] { try inner.read(parts) }
 
     public func prepare(_ plan: Plan) throws(DeviceError) -> any PreparedPlan {
         LockstepPlan(

@@ -30,11 +30,9 @@ public final class ReferenceDevice: Device {
         memory(buffer).copyBytes(to: byteOffset, from: bytes)
     }
 
-    public func read(
-        _ buffer: Buffer, byteOffset: Int, into destination: UnsafeMutableRawBufferPointer
-    ) throws(DeviceError) {
+    public func read(_ parts: [BufferPart]) throws(DeviceError) -> [[UInt8]] {
         state.withLock { $0.readbacks += 1 }
-        destination.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory(buffer).bytes[byteOffset..<byteOffset + destination.count]))
+        return parts.map { Array(memory($0.buffer).bytes[$0.byteRange]) }
     }
 
     public func prepare(_ plan: Plan) throws(DeviceError) -> any PreparedPlan {

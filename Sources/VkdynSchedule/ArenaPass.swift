@@ -14,10 +14,13 @@ enum ArenaPass {
         var last: Int
     }
 
-    static func place(_ steps: [Plan.Step]) -> (placements: [Int: Plan.Placement], byteCount: Int) {
+    /// - Parameter tables: identities of buffers whose memory the executor provides.
+    static func place(
+        _ steps: [Plan.Step], tables: Set<Int>
+    ) -> (placements: [Int: Plan.Placement], byteCount: Int) {
         var lives: [Int: Life] = [:]
         for (index, step) in steps.enumerated() {
-            for buffer in step.buffers where buffer.isTransient {
+            for buffer in step.buffers where buffer.isTransient && !tables.contains(buffer.id) {
                 let size = max(buffer.byteCount, 16)
                 let byteCount = (size + alignment - 1) / alignment * alignment
                 lives[buffer.id, default: Life(id: buffer.id, byteCount: byteCount, first: index, last: index)].last = index

@@ -15,10 +15,8 @@ public protocol Device: AnyObject, Sendable {
     /// Copies `bytes` to a persistent buffer, from `byteOffset` on.
     func write(_ bytes: UnsafeRawBufferPointer, to buffer: Buffer, byteOffset: Int) throws(DeviceError)
 
-    /// Copies from a persistent buffer, from `byteOffset` on, until `destination` is full.
-    func read(
-        _ buffer: Buffer, byteOffset: Int, into destination: UnsafeMutableRawBufferPointer
-    ) throws(DeviceError)
+    /// Copies parts of persistent buffers to the host: one readback, however many parts.
+    func read(_ parts: [BufferPart]) throws(DeviceError) -> [[UInt8]]
 
     /// Provides the arena, pipelines and command buffers of a plan, once.
     func prepare(_ plan: Plan) throws(DeviceError) -> any PreparedPlan
@@ -28,6 +26,18 @@ public protocol Device: AnyObject, Sendable {
 public protocol PreparedPlan: AnyObject, Sendable {
     /// Runs the plan to its end: one submit.
     func run() throws(DeviceError)
+}
+
+/// Bytes of a buffer.
+public struct BufferPart: Sendable {
+    public let buffer: Buffer
+    public let byteRange: Range<Int>
+
+    public init(_ buffer: Buffer, byteRange: Range<Int>) {
+        precondition(byteRange.upperBound <= buffer.byteCount, "beyond the end of \(buffer.label)")
+        self.buffer = buffer
+        self.byteRange = byteRange
+    }
 }
 
 public enum BufferPlacement: Sendable {
@@ -133,21 +143,14 @@ extension Device {
         try write([value], to: buffer)
     }
 
-    /// - Parameters:
-    ///   - index: the first element to read, in elements of `T`.
+    /// - Parameter index: the first element to read, in elements of `T`.
     public func read<T: BitwiseCopyable>(
         _ type: T.Type, from buffer: Buffer, at index: Int = 0, count: Int
     ) throws(DeviceError) -> [T] {
-        guard count > 0 else { return [] }
         let stride = MemoryLayout<T>.stride
-        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: count * stride, alignment: 16)
-        defer { memory.deallocate() }
-        try read(buffer, byteOffset: index * stride, into: memory)
-        return Array(memory.bindMemory(to: T.self))
-    }
-
-    public func read<S: DeviceStructure>(_ type: S.Type, from buffer: Buffer) throws(DeviceError) -> S {
-        let words = try read(UInt32.self, from: buffer, count: S.wordCount)
-        return words.withUnsafeBytes { $0.loadUnaligned(as: S.self) }
+        let parts = try read([BufferPart(buffer, byteRange: index * stride..<(index + count) * stride)])
+        return parts[0].withUnsafeBytes { bytes in
+            (0..<count).map { bytes.loadUnaligned(fromByteOffset: $0 * stride, as: T.self) }
+        }
     }
 }

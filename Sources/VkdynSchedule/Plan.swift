@@ -53,7 +53,7 @@ public struct Plan: Sendable {
         tables = lowered.tables
         arena = [:]
         arenaByteCount = 0
-        (arena, arenaByteCount) = ArenaPass.place(steps)
+        (arena, arenaByteCount) = ArenaPass.place(steps, tables: Set(tables.map(\.buffer.id)))
         BarrierPass.place(in: &steps, arena: arena)
     }
 

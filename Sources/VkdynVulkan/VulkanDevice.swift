@@ -77,11 +77,18 @@ public final class VulkanDevice: SteppableDevice {
         }
     }
 
-    public func read(
-        _ buffer: Buffer, byteOffset: Int, into destination: UnsafeMutableRawBufferPointer
-    ) throws(DeviceError) {
+    public func read(_ parts: [BufferPart]) throws(DeviceError) -> [[UInt8]] {
         submission.withLock { $0.counters.readbacks += 1 }
-        try read(storage(buffer), byteOffset: byteOffset, into: destination)
+        var results: [[UInt8]] = []
+        for part in parts {
+            let memory = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: max(part.byteRange.count, 1), alignment: 16)
+            defer { memory.deallocate() }
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: memory[..<part.byteRange.count])
+            try read(storage(part.buffer), byteOffset: part.byteRange.lowerBound, into: bytes)
+            results.append(Array(bytes))
+        }
+        return results
     }
 
     func read(

@@ -16,7 +16,9 @@ import Testing
 
     static let lies = [
         Lie(header: "", message: "header: is not valid JSON: byte 0: ends where a value was expected"),
-        Lie(header: "{", message: "header: is not valid JSON: byte 1: ends where a key in double quotes was expected"),
+        Lie(
+            header: "{",
+            message: "header: is not valid JSON: byte 1: ends where a key in double quotes was expected"),
         Lie(header: "[]", message: "header: expected a JSON object, found an empty list"),
         Lie(header: #"{"a":1,"a":2}"#, message: #"header: is not valid JSON: byte 7: the key "a" occurs twice"#),
         Lie(header: #"{"a":1}"#, message: "a: expected an object, found 1"),
@@ -27,7 +29,9 @@ import Testing
         Lie(
             header: #"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#,
             message: "a: shape: expected a list of sizes, found a list of 1"),
-        Lie(header: #"{"a":{"dtype":"F32","data_offsets":[0,8]}}"#, message: "a: shape: expected a list of sizes, found nothing"),
+        Lie(
+            header: #"{"a":{"dtype":"F32","data_offsets":[0,8]}}"#,
+            message: "a: shape: expected a list of sizes, found nothing"),
         Lie(
             header: #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}}"#,
             message: "a: data_offsets: expected two byte offsets, found a list of 1"),
@@ -47,11 +51,15 @@ import Testing
             header: #"{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}"#,
             message: "a: shape: expected a list of sizes, found a list of 1"),
         Lie(
-            header: #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[6],"data_offsets":[2,8]}}"#,
+            header:
+                #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[6],"data_offsets":[2,8]}}"#,
             message: "b: data_offsets: starts at byte 2 and overlaps the tensor before, which ends at byte 4"),
         Lie(
-            header: #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[2],"data_offsets":[6,8]}}"#,
-            message: "b: data_offsets: starts at byte 6 and leaves a hole after the tensor before, which ends at byte 4"),
+            header:
+                #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[2],"data_offsets":[6,8]}}"#,
+            message:
+                "b: data_offsets: starts at byte 6 and leaves a hole after the tensor before, which ends at byte 4"
+        ),
         Lie(
             header: #"{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}"#,
             message: "header: describes 4 bytes of tensors, but the file holds 8"),
@@ -67,7 +75,8 @@ import Testing
         let folder = try TemporaryFolder()
         let path = try folder.write(
             "m.safetensors", Self.file(lie.header, data: [UInt8](repeating: 0, count: lie.dataCount)))
-        #expect(message { () throws(FormatError) in _ = try Safetensors(path: path) } == "\(path): \(lie.message)")
+        #expect(
+            message { () throws(FormatError) in _ = try Safetensors(path: path) } == "\(path): \(lie.message)")
     }
 
     @Test func aLengthBeyondTheFileOrTheLimitIsCaught() throws {
@@ -87,7 +96,8 @@ import Testing
         ]
         for (bytes, expected) in cases {
             let path = try folder.write("m.safetensors", bytes)
-            #expect(message { () throws(FormatError) in _ = try Safetensors(path: path) } == "\(path): \(expected)")
+            #expect(
+                message { () throws(FormatError) in _ = try Safetensors(path: path) } == "\(path): \(expected)")
         }
     }
 
@@ -114,7 +124,9 @@ import Testing
                 == "\(path): i: is stored as i32, expected f32 or f16 or bf16")
         let wide = try folder.write(
             "f64.safetensors",
-            Self.file(#"{"d":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}"#, data: [UInt8](repeating: 0, count: 8)))
+            Self.file(
+                #"{"d":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}"#, data: [UInt8](repeating: 0, count: 8))
+        )
         let file = try Safetensors(path: wide)
         #expect(
             message { () throws(FormatError) in _ = try file.tensor("d") }

@@ -7,7 +7,9 @@ import Testing
         case relu, gelu
     }
 
-    private func root(_ text: String) throws -> ConfigObject { try ConfigFile(path: "config.json", text: text).root }
+    private func root(_ text: String) throws -> ConfigObject {
+        try ConfigFile(path: "config.json", text: text).root
+    }
 
     @Test func fieldsAreReadWithTheirTypes() throws {
         let root = try root(
@@ -35,7 +37,8 @@ import Testing
 
     @Test func aWrongFieldIsNamedWithWhatWasExpected() throws {
         let root = try root(
-            #"{"h":"x","z":0,"f":1.5,"t":"yes","n":{"k":-1},"l":[1,"a"],"a":"tanh","big":1e30,"inf":Infinity,"d":[{},3]}"#)
+            #"{"h":"x","z":0,"f":1.5,"t":"yes","n":{"k":-1},"l":[1,"a"],"a":"tanh","big":1e30,"inf":Infinity,"d":[{},3]}"#
+        )
         func check(_ expected: String, _ body: (ConfigObject) throws(FormatError) -> Void) {
             #expect(message { () throws(FormatError) in try body(root) } == "config.json: " + expected)
         }
@@ -57,7 +60,9 @@ import Testing
         check(#"a: expected one of relu, gelu, found "tanh""#) { (r) throws(FormatError) in
             _ = try r.choice("a", of: Activation.self)
         }
-        check("big: expected a positive integer, found 1e+30") { (r) throws(FormatError) in _ = try r.integer("big") }
+        check("big: expected a positive integer, found 1e+30") { (r) throws(FormatError) in
+            _ = try r.integer("big")
+        }
         check("inf: expected a finite number, found inf") { (r) throws(FormatError) in _ = try r.number("inf") }
         check("f: expected a number from 0.0 to 1.0, found 1.5") { (r) throws(FormatError) in
             _ = try r.number("f", in: 0...1)
@@ -109,7 +114,8 @@ import Testing
         #expect(try GenerationConfig(folder: folder.path).eosTokenIDs == [2])
         try folder.write(
             "generation_config.json",
-            #"{"eos_token_id": [128001, 128009], "do_sample": true, "temperature": 0.6, "top_p": 0.9, "top_k": 40}"#)
+            #"{"eos_token_id": [128001, 128009], "do_sample": true, "temperature": 0.6, "top_p": 0.9, "top_k": 40}"#
+        )
         let config = try GenerationConfig(folder: folder.path)
         #expect(config.eosTokenIDs == [128001, 128009])
         #expect(config.bosTokenID == 1)

@@ -41,7 +41,8 @@ import Testing
             case 0 where index < bytes.count: bytes[index] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
             case 1 where index < bytes.count: bytes[index] = .random(in: 0...255, using: &generator)
             case 2: bytes.insert(.random(in: 0...255, using: &generator), at: index)
-            case 3: bytes.removeSubrange(index..<min(index + Int.random(in: 1...8, using: &generator), bytes.count))
+            case 3:
+                bytes.removeSubrange(index..<min(index + Int.random(in: 1...8, using: &generator), bytes.count))
             case 4: bytes.removeSubrange(index...)
             default:
                 let other = corpus[Int.random(in: 0..<corpus.count, using: &generator)]

@@ -26,7 +26,9 @@ import VkdynCore
         #expect(a.shape == [2, 3])
         #expect(a.elementType == .f32)
         #expect(a.elementCount == 6)
-        #expect(try a.floats().map(\.bitPattern) == [0, 1, -2, 3.5, .leastNonzeroMagnitude, -0.0].map(\Float.bitPattern))
+        #expect(
+            try a.floats().map(\.bitPattern)
+                == [0, 1, -2, 3.5, .leastNonzeroMagnitude, -0.0].map(\Float.bitPattern))
         #expect(try file.tensor("b \"quoted\"\n").floats() == [1, -2])
         #expect(try file.tensor("empty").byteCount == 0)
         #expect(try file.tensor("scalar").bytes.elementsEqual([9]))
@@ -69,7 +71,8 @@ import VkdynCore
         switch exponent {
         case 0: return sign * fraction * 0x1p-24
         case 31: return fraction == 0 ? sign * .infinity : .nan
-        default: return sign * (1 + fraction / 1024) * Double(sign: .plus, exponent: exponent - 15, significand: 1)
+        default:
+            return sign * (1 + fraction / 1024) * Double(sign: .plus, exponent: exponent - 15, significand: 1)
         }
     }
 
@@ -129,14 +132,16 @@ import VkdynCore
     @Test func diffusersNamesAreFound() throws {
         try SafetensorsWriter.write(
             [.init(name: "a", shape: [1], floats: [1])], to: folder.path + "/diffusion_pytorch_model.safetensors")
-        let checkpoint = try SafetensorsCheckpoint(folder: folder.path, names: ["model", "diffusion_pytorch_model"])
+        let checkpoint = try SafetensorsCheckpoint(
+            folder: folder.path, names: ["model", "diffusion_pytorch_model"])
         #expect(checkpoint.names == ["a"])
     }
 
     @Test func canonicallyEquivalentNamesAreDifferentTensors() throws {
         let path = folder.path + "/model.safetensors"
         try SafetensorsWriter.write(
-            [.init(name: "\u{E9}", shape: [1], floats: [1]), .init(name: "e\u{301}", shape: [1], floats: [2])], to: path)
+            [.init(name: "\u{E9}", shape: [1], floats: [1]), .init(name: "e\u{301}", shape: [1], floats: [2])],
+            to: path)
         #expect(try Safetensors(path: path).tensor("e\u{301}").floats() == [2])
     }
 

@@ -7,7 +7,8 @@ import Testing
     static let families = ["gpt2", "opt", "llama3", "qwen2", "llama2", "mistral"]
     static let variants = [
         "nfkc_lowercase_strip_whitespace", "nfd_accents_digits_bert", "nfkd_digits_merged_with_previous_roberta",
-        "metaspace_always", "metaspace_never", "replace_runs_split_contiguous", "split_merged_with_next_strip_tokens",
+        "metaspace_always", "metaspace_never", "replace_runs_split_contiguous",
+        "split_merged_with_next_strip_tokens",
         "split_inverted", "affixes", "byte_level_prefix_space",
     ]
 
@@ -42,7 +43,8 @@ import Testing
                 differences.append("\(index) \(string.debugDescription): \(plain) instead of \(ids[index])")
             }
             if !text.utf8.elementsEqual(expectedText.utf8) {
-                differences.append("\(index): \(text.debugDescription) instead of \(expectedText.debugDescription)")
+                differences.append(
+                    "\(index): \(text.debugDescription) instead of \(expectedText.debugDescription)")
             }
         }
         for row in try #require(expected["sequences"]?.array) {
@@ -58,6 +60,7 @@ import Testing
                 if !streamed.utf8.elementsEqual(text.utf8) { differences.append("streamed \(ids)") }
             }
         }
-        #expect(differences.isEmpty, "\(differences.count) differ: \(differences.prefix(8).joined(separator: "\n"))")
+        #expect(
+            differences.isEmpty, "\(differences.count) differ: \(differences.prefix(8).joined(separator: "\n"))")
     }
 }

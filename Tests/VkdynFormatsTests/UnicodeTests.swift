@@ -6,7 +6,9 @@ import Testing
 @Suite struct UnicodeTests {
     private static let block = 0x4000
 
-    @Test(arguments: UnicodeNormalization.Form.allCases) func everyScalarNormalizesAsThere(form: UnicodeNormalization.Form)
+    @Test(arguments: UnicodeNormalization.Form.allCases) func everyScalarNormalizesAsThere(
+        form: UnicodeNormalization.Form
+    )
         throws
     {
         try check(form.rawValue) { UnicodeNormalization.shared.normalize($0, to: form) }

@@ -108,7 +108,7 @@ import VkdynCore
                 sequence: .structure(
                     SequenceState(
                         length: 3, drafted: UInt32(drafts.count), targetCached: 3 + UInt32(drafts.count),
-                        draftCached: 2 + UInt32(drafts.count), stopped: 1, round: 4)),
+                        draftCached: 2 + UInt32(drafts.count), stopped: 1, verified: 4)),
                 tokens: .words([9, 9, 9] + drafts + [0]), target: .floats(target.flatMap { $0 }),
                 draft: draft.map { .floats($0.flatMap { $0 }) },
                 sampling: .structure(SamplingParameters(temperature: 1, topP: 1, seedLow: seed))),
@@ -120,7 +120,7 @@ import VkdynCore
     @Test func statesItsRound() {
         let (state, tokens) = round([[1, 0], [0, 1], [1, 0]], draft: [[1, 0], [0, 1]], drafts: [0, 1])
         #expect(tokens == [9, 9, 9, 0, 1, 0])
-        #expect(state.length == 6 && state.accepted == 2 && state.emitted == 3 && state.round == 5)
+        #expect(state.length == 6 && state.accepted == 2 && state.emitted == 3 && state.verified == 5)
         #expect(state.drafted == 0 && state.stopped == 0 && state.targetCached == 5 && state.draftCached == 4)
         let (rejected, after) = round([[0, 1], [0, 1]], draft: [[1, 0]], drafts: [0])
         #expect(after == [9, 9, 9, 1, 0] && rejected.length == 4 && rejected.accepted == 0)

@@ -59,7 +59,6 @@ import VkdynKernels
                 let error = abs(Double(activation(x)) - y) / max(ulp(y), 0x1p-24 * Double(abs(x)))
                 if error > worst.ratio { worst = (error, x) }
             }
-            print("\(activation): \(worst.ratio) at \(worst.input)")
             #expect(worst.ratio <= 4, "\(activation) at \(worst.input)")
         }
     }

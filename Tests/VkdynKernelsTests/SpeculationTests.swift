@@ -65,7 +65,7 @@ import VkdynKernels
                 tokens = call.words("tokens")
                 rounds += 1
                 emitted += Int(state.emitted)
-                #expect(state.round == rounds && state.drafted == 0 && state.targetCached == state.length - 1)
+                #expect(state.verified == rounds && state.drafted == 0 && state.targetCached == state.length - 1)
                 #expect(Int(state.length) == length + Int(state.emitted))
                 #expect(tokens[..<Int(state.length)] == plain[..<Int(state.length)], "trial \(trial)")
             }

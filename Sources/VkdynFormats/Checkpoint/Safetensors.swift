@@ -7,6 +7,8 @@ import VkdynCore
 public struct Safetensors: Sendable {
     /// Path of the file as given.
     public var path: String { file.path }
+    /// Bytes of the whole file.
+    public var byteCount: Int { file.byteCount }
     /// The names of all tensors, by ascending offset in the file.
     public var names: [String] { header.entries.map(\.name) }
     /// The file's `__metadata__`.
@@ -82,7 +84,8 @@ public struct SafetensorsCheckpoint: Sendable {
             }
         }
         for candidate in candidates.map({ $0 == "model" ? "pytorch_model" : $0 }) {
-            for suffix in [".bin", ".bin.index.json"] where PathKind(joinPath(folder, candidate + suffix)) == .file {
+            for suffix in [".bin", ".bin.index.json"]
+            where PathKind(joinPath(folder, candidate + suffix)) == .file {
                 throw FormatError(
                     file: joinPath(folder, candidate + suffix),
                     problem: "is a PyTorch checkpoint; run tools/convert-pytorch on its folder first")
@@ -139,7 +142,8 @@ public struct SafetensorsCheckpoint: Sendable {
                 !shard.utf8.contains(0)
             else {
                 throw map.error(
-                    member.key, "expected the name of a file in the same folder, found \(quotedForMessage(shard))")
+                    member.key, "expected the name of a file in the same folder, found \(quotedForMessage(shard))"
+                )
             }
             shardOfName[ByteExactString(member.key)] = shard
             shards.insert(shard)

@@ -24,7 +24,9 @@ struct SafetensorsHeader: Sendable {
 
     /// Parses and checks the header of a whole file; `path` appears in messages only.
     init(file bytes: UnsafeRawBufferPointer, path: String) throws(FormatError) {
-        func failure(_ problem: String) -> FormatError { FormatError(file: path, field: "header", problem: problem) }
+        func failure(_ problem: String) -> FormatError {
+            FormatError(file: path, field: "header", problem: problem)
+        }
 
         guard bytes.count >= 8 else {
             throw failure("is truncated: the file has \(bytes.count) bytes, expected at least 8")
@@ -76,7 +78,8 @@ struct SafetensorsHeader: Sendable {
             end = entry.range.upperBound
         }
         guard end == bytes.count else {
-            throw failure("describes \(end - dataStart) bytes of tensors, but the file holds \(bytes.count - dataStart)")
+            throw failure(
+                "describes \(end - dataStart) bytes of tensors, but the file holds \(bytes.count - dataStart)")
         }
         self.entries = entries
         self.metadata = metadata
@@ -105,7 +108,9 @@ struct SafetensorsHeader: Sendable {
         func failure(_ problem: String) -> FormatError {
             FormatError(file: path, field: plainForMessage(name), problem: problem)
         }
-        guard case .object(let object) = value else { throw failure("expected an object, found \(value.summary)") }
+        guard case .object(let object) = value else {
+            throw failure("expected an object, found \(value.summary)")
+        }
 
         guard let typeValue = object["dtype"] else { throw failure("dtype: is missing") }
         guard case .string(let typeName) = typeValue, let type = SafetensorsType(rawValue: typeName) else {
@@ -123,7 +128,8 @@ struct SafetensorsHeader: Sendable {
         }
         guard offsets[1] <= fileSize - dataStart else {
             throw failure(
-                "data_offsets: ends at byte \(offsets[1]), but the file holds \(fileSize - dataStart) bytes of tensors")
+                "data_offsets: ends at byte \(offsets[1]), but the file holds \(fileSize - dataStart) bytes of tensors"
+            )
         }
         guard let bits = product(shape + [type.bitCount]) else { throw failure("shape: \(shape) is too large") }
         guard bits % 8 == 0, bits / 8 == offsets[1] - offsets[0] else {

@@ -27,7 +27,9 @@ public enum SafetensorsWriter {
                 name: name, elementType: .f32, shape: shape,
                 bytes: floats.flatMap { value in
                     let bits = value.bitPattern
-                    return [UInt8(bits & 0xFF), UInt8(bits >> 8 & 0xFF), UInt8(bits >> 16 & 0xFF), UInt8(bits >> 24)]
+                    return [
+                        UInt8(bits & 0xFF), UInt8(bits >> 8 & 0xFF), UInt8(bits >> 16 & 0xFF), UInt8(bits >> 24),
+                    ]
                 })
         }
     }
@@ -56,11 +58,13 @@ public enum SafetensorsWriter {
                 product(tensor.shape + [tensor.elementType.byteCount]) == tensor.bytes.count
             else {
                 throw failure(
-                    "\(tensor.bytes.count) bytes do not fill shape \(tensor.shape) of \(tensor.elementType.rawValue)")
+                    "\(tensor.bytes.count) bytes do not fill shape \(tensor.shape) of \(tensor.elementType.rawValue)"
+                )
             }
             let end = offset + tensor.bytes.count
             let shape = tensor.shape.map(String.init).joined(separator: ",")
-            header += "\(jsonQuoted(tensor.name)):{\"dtype\":\"\(SafetensorsType(tensor.elementType).rawValue)\","
+            header +=
+                "\(jsonQuoted(tensor.name)):{\"dtype\":\"\(SafetensorsType(tensor.elementType).rawValue)\","
                 + "\"shape\":[\(shape)],\"data_offsets\":[\(offset),\(end)]},"
             offset = end
         }
@@ -70,7 +74,8 @@ public enum SafetensorsWriter {
         header += String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
         guard header.utf8.count <= SafetensorsHeader.lengthLimit else {
             throw FormatError(
-                file: path, field: "header", problem: "would take more than \(SafetensorsHeader.lengthLimit) bytes")
+                file: path, field: "header",
+                problem: "would take more than \(SafetensorsHeader.lengthLimit) bytes")
         }
 
         var file = try AtomicFile(path: path)

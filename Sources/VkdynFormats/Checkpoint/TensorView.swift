@@ -121,7 +121,8 @@ extension TensorView {
             }
             if found {
                 return (start..<end).first {
-                    Bits(littleEndian: source.loadUnaligned(fromByteOffset: $0 &* size, as: Bits.self)) & mask == mask
+                    let bits = source.loadUnaligned(fromByteOffset: $0 &* size, as: Bits.self)
+                    return Bits(littleEndian: bits) & mask == mask
                 }
             }
             start = end
@@ -130,10 +131,9 @@ extension TensorView {
     }
 
     private func floatValue(at index: Int) throws(FormatError) -> Float {
+        let start = range.lowerBound + index * elementType.byteCount
         let element = TensorView(
-            name: name, elementType: elementType, shape: [], file: file,
-            range: range.lowerBound + index * elementType.byteCount
-                ..< range.lowerBound + (index + 1) * elementType.byteCount)
+            name: name, elementType: elementType, shape: [], file: file, range: start..<start + elementType.byteCount)
         return try element.floats()[0]
     }
 }

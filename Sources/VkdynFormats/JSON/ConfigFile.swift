@@ -9,7 +9,9 @@ public struct ConfigFile: Sendable {
     /// Reads and parses the file at `path`; throws when it cannot be read or is not a JSON object.
     public init(path: String) throws(FormatError) {
         let file = try MappedFile(path: path)
-        self = try file.withUnsafeBytes { (bytes) throws(FormatError) in try ConfigFile(path: path, bytes: bytes) }
+        self = try file.withUnsafeBytes { (bytes) throws(FormatError) in
+            try ConfigFile(path: path, bytes: bytes)
+        }
     }
 
     /// Parses `bytes` as the contents of the file `path`, which appears in messages only.

@@ -89,7 +89,8 @@ struct JSONParser {
 
     private mutating func word(_ text: StaticString) throws(JSONError) {
         let count = text.utf8CodeUnitCount
-        let matches = position + count <= bytes.count
+        let matches =
+            position + count <= bytes.count
             && (0..<count).allSatisfy { bytes[position + $0] == text.utf8Start[$0] }
         guard matches else { throw unexpected("a value") }
         position += count
@@ -254,7 +255,9 @@ struct JSONParser {
         let start = position - 2
         let first = try hexadecimal()
         if let scalar = Unicode.Scalar(first) { return scalar }
-        guard first < 0xDC00, current == UInt8(ascii: "\\") else { throw error("half of a surrogate pair", at: start) }
+        guard first < 0xDC00, current == UInt8(ascii: "\\") else {
+            throw error("half of a surrogate pair", at: start)
+        }
         position += 1
         guard current == UInt8(ascii: "u") else { throw error("half of a surrogate pair", at: start) }
         position += 1
@@ -270,8 +273,10 @@ struct JSONParser {
         for _ in 0..<4 {
             switch current {
             case UInt8(ascii: "0")...UInt8(ascii: "9"): value = value << 4 | UInt32(current - UInt8(ascii: "0"))
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): value = value << 4 | UInt32(current - UInt8(ascii: "a") + 10)
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): value = value << 4 | UInt32(current - UInt8(ascii: "A") + 10)
+            case UInt8(ascii: "a")...UInt8(ascii: "f"):
+                value = value << 4 | UInt32(current - UInt8(ascii: "a") + 10)
+            case UInt8(ascii: "A")...UInt8(ascii: "F"):
+                value = value << 4 | UInt32(current - UInt8(ascii: "A") + 10)
             default: throw unexpected("four hexadecimal digits")
             }
             position += 1

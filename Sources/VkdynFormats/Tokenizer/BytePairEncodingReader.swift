@@ -8,7 +8,8 @@ struct BytePairEncodingReader {
         let kind = try object.string("type", default: "BPE")
         guard kind == "BPE" else {
             throw object.error(
-                "type", "\(quotedForMessage(kind)) is a kind of tokenizer that vkdyn does not know; expected \"BPE\"")
+                "type",
+                "\(quotedForMessage(kind)) is a kind of tokenizer that vkdyn does not know; expected \"BPE\"")
         }
         if let dropout = try object.optionalNumber("dropout"), dropout != 0 {
             throw object.error("dropout", "expected none, found \(dropout): encoding would be random")
@@ -58,7 +59,8 @@ struct BytePairEncodingReader {
         for member in members {
             guard case .integer(let id) = member.value, (0..<Vocabulary.idLimit).contains(id) else {
                 throw object.error(
-                    member.key, "expected an id from 0 to \(Vocabulary.idLimit - 1), found \(member.value.summary)")
+                    member.key,
+                    "expected an id from 0 to \(Vocabulary.idLimit - 1), found \(member.value.summary)")
             }
             guard vocabulary.add(member.key, id: id) else {
                 throw object.error(member.key, "the id \(id) is taken by another token")
@@ -68,7 +70,9 @@ struct BytePairEncodingReader {
     }
 
     /// Reads the lines of a `merges.txt`.
-    static func merges(_ text: UnsafeRawBufferPointer, file: String, vocabulary: Vocabulary) throws(FormatError) -> MergeTable {
+    static func merges(_ text: UnsafeRawBufferPointer, file: String, vocabulary: Vocabulary) throws(FormatError)
+        -> MergeTable
+    {
         let bytes = text.bindMemory(to: UInt8.self)
         if firstInvalidUTF8Offset(in: bytes) != nil {
             throw FormatError(file: file, problem: "is not UTF-8 text")

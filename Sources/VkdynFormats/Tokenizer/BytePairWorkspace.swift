@@ -28,6 +28,8 @@ extension BytePairEncoding {
         var symbols: [Symbol] = []
         var heap: [Candidate] = []
         var cachedIDs: [Int] = []
+        /// How many merges were considered so far: what the time of merging grows with.
+        private(set) var pushedCount = 0
         private var words = ByteTable()
         private var cachedEnds: [Int] = []
 
@@ -54,6 +56,7 @@ extension BytePairEncoding {
         // MARK: A binary min-heap
 
         mutating func pushCandidate(_ candidate: Candidate) {
+            pushedCount += 1
             heap.append(candidate)
             var child = heap.count - 1
             while child > 0 {

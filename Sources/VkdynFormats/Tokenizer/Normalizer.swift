@@ -164,17 +164,20 @@ enum ByteLevelAlphabet {
         for byte in text { out.appendUTF8(scalars[Int(byte)]) }
     }
 
-    /// The bytes that the characters of a token stand for; nil when one is not in the alphabet.
-    static func decode(_ token: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
-        var out: [UInt8] = []
-        out.reserveCapacity(token.count)
+    /// Appends the bytes that the characters of a token stand for, or those of the token itself when one is not
+    /// in the alphabet.
+    static func decode(_ token: UnsafeBufferPointer<UInt8>, into out: inout [UInt8]) {
+        let start = out.count
         var index = 0
         while index < token.count {
             let (value, length) = scalar(in: token, at: index)
             index += length
-            guard value < 512, let byte = bytes[Int(value)] else { return nil }
+            guard value < 512, let byte = bytes[Int(value)] else {
+                out.removeSubrange(start...)
+                out.append(contentsOf: token)
+                return
+            }
             out.append(byte)
         }
-        return out
     }
 }

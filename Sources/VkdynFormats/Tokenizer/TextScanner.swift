@@ -76,7 +76,9 @@ enum TextScanner: Sendable, CaseIterable {
         let flags = cursor.flags(start)
         if flags.contains(.letter) { return cursor.run(start) { $0.contains(.letter) } }
         if flags.contains(.number) { return cursor.run(start) { $0.contains(.number) } }
-        if !flags.contains(.space) { return cursor.run(start) { $0.isDisjoint(with: [.letter, .number, .space]) } }
+        if !flags.contains(.space) {
+            return cursor.run(start) { $0.isDisjoint(with: [.letter, .number, .space]) }
+        }
         return cursor.spacesEnd(index)
     }
 

@@ -68,14 +68,11 @@ struct TokenDecoderState: Sendable {
         text.withUnsafeBufferPointer { scalar(in: $0, at: 0).length == $0.count }
     }
 
-    /// Takes the next token; returns the text that is now certain.
-    mutating func push(_ token: UnsafeBufferPointer<UInt8>) -> String {
-        feed(token, to: 0)
-        return takeOutput()
-    }
+    /// Takes the next token.
+    mutating func push(_ token: UnsafeBufferPointer<UInt8>) { feed(token, to: 0) }
 
-    /// Ends the sequence; returns what was held back.
-    mutating func finish() -> String {
+    /// Ends the sequence: what was held back becomes text.
+    mutating func finish() {
         for stage in stages.indices {
             if !states[stage].streams {
                 let held = states[stage].held
@@ -84,10 +81,11 @@ struct TokenDecoderState: Sendable {
             }
             flush(stage)
         }
-        return takeOutput()
     }
 
-    private mutating func takeOutput() -> String {
+    /// The text that has become certain since the last call.
+    mutating func takeText() -> String {
+        if output.isEmpty { return "" }
         defer { output.removeAll(keepingCapacity: true) }
         return String(decoding: output, as: UTF8.self)
     }
@@ -110,7 +108,7 @@ struct TokenDecoderState: Sendable {
         states[stage].pieceCount += 1
         switch stages[stage] {
         case .byteLevel:
-            states[stage].held.append(contentsOf: ByteLevelAlphabet.decode(piece) ?? Array(piece))
+            ByteLevelAlphabet.decode(piece, into: &states[stage].held)
             feed(takeCompleteUTF8(&states[stage].held, isLast: false), to: stage + 1)
         case .replace(let pattern, let replacement):
             feed(pattern.replace(in: Array(piece), with: replacement), to: stage + 1)
@@ -199,6 +197,10 @@ let replacementCharacter: [UInt8] = [0xEF, 0xBF, 0xBD]
 /// Removes from `held` what can be decoded and returns it with U+FFFD for every maximal ill-formed part. An
 /// incomplete scalar at the end stays unless `isLast`.
 func takeCompleteUTF8(_ held: inout [UInt8], isLast: Bool) -> [UInt8] {
+    if held.allSatisfy({ $0 < 0x80 }) {
+        defer { held = [] }
+        return held
+    }
     var out: [UInt8] = []
     out.reserveCapacity(held.count)
     let consumed = held.withUnsafeBufferPointer { bytes in

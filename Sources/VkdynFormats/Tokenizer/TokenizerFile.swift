@@ -6,13 +6,15 @@ struct TokenizerFile {
 
     func tokenizer() throws(FormatError) -> Tokenizer {
         let version = try root.string("version", default: "1.0")
-        if version != "1.0" { throw root.error("version", "expected \"1.0\", found \(quotedForMessage(version))") }
+        if version != "1.0" {
+            throw root.error("version", "expected \"1.0\", found \(quotedForMessage(version))")
+        }
         let model = try BytePairEncodingReader(root.object("model")).model()
         let normalizer = try root.optionalObject("normalizer").map { (object) throws(FormatError) in
             try Self.normalizer(object)
         }
         let added = AddedTokens(try addedTokens(), vocabulary: model.vocabulary, normalizer: normalizer)
-        return Tokenizer(
+        let pipeline = TokenizerPipeline(
             model: model,
             addedTokens: added,
             normalizer: normalizer,
@@ -27,6 +29,7 @@ struct TokenizerFile {
                 stages: try root.optionalObject("decoder").map { (object) throws(FormatError) in
                     try Self.stages(object)
                 } ?? [.joinWithSpaces]))
+        return Tokenizer(pipeline)
     }
 
     private func addedTokens() throws(FormatError) -> [AddedToken] {
@@ -181,7 +184,8 @@ struct TokenizerFile {
         {
             return id
         }
-        throw object.error(field, "expected a token and its id, found \(object.value(field)?.summary ?? "nothing")")
+        throw object.error(
+            field, "expected a token and its id, found \(object.value(field)?.summary ?? "nothing")")
     }
 
     // MARK: Patterns
@@ -224,7 +228,8 @@ struct TokenizerFile {
 
     private static func unknownExpression(_ pattern: ConfigObject, _ expression: String) -> FormatError {
         pattern.error(
-            "Regex", "\(quotedForMessage(expression)) is not among the expressions that vkdyn knows "
+            "Regex",
+            "\(quotedForMessage(expression)) is not among the expressions that vkdyn knows "
                 + "(those of GPT-2, Llama 3 and Qwen 2)")
     }
 }

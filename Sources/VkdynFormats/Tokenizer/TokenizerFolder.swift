@@ -20,10 +20,12 @@ extension Tokenizer {
         } else if PathKind(joinPath(folder, "tokenizer.model")) != .absent {
             throw FormatError(
                 file: joinPath(folder, "tokenizer.model"),
-                problem: "is a SentencePiece model; vkdyn reads tokenizer.json, which transformers can save from it")
+                problem:
+                    "is a SentencePiece model; vkdyn reads tokenizer.json, which transformers can save from it")
         } else {
             throw FormatError(
-                file: folder, problem: "holds no tokenizer; expected tokenizer.json, or vocab.json and merges.txt")
+                file: folder, problem: "holds no tokenizer; expected tokenizer.json, or vocab.json and merges.txt"
+            )
         }
         bosTokenID = try files.specialToken("bos_token").flatMap { id(of: $0.content) }
         eosTokenID = try files.specialToken("eos_token").flatMap { id(of: $0.content) }
@@ -80,28 +82,31 @@ struct TokenizerFolder {
         }
         let normalizer: Normalizer? = kind == .qwen2 ? .form(.nfc) : nil
         let addsPrefixSpace = try config?.root.boolean("add_prefix_space", default: false) ?? false
-        let preTokenizer: PreTokenizer = switch kind {
-        case .gpt2: .byteLevel(addsPrefixSpace: addsPrefixSpace, splits: true)
-        case .qwen2:
-            .sequence([
-                .split(.scanner(.qwen2), .isolated, isInverted: false),
-                .byteLevel(addsPrefixSpace: addsPrefixSpace, splits: false),
-            ])
-        }
+        let preTokenizer: PreTokenizer =
+            switch kind {
+            case .gpt2: .byteLevel(addsPrefixSpace: addsPrefixSpace, splits: true)
+            case .qwen2:
+                .sequence([
+                    .split(.scanner(.qwen2), .isolated, isInverted: false),
+                    .byteLevel(addsPrefixSpace: addsPrefixSpace, splits: false),
+                ])
+            }
         let added = AddedTokens(try addedTokens(), vocabulary: vocabulary, normalizer: normalizer)
-        var tokenizer = Tokenizer(
-            model: BytePairEncoding(vocabulary: vocabulary, merges: merges, options: .init()),
-            addedTokens: added, normalizer: normalizer, preTokenizer: preTokenizer,
-            postProcessor: PostProcessor(), decoder: TokenDecoder(stages: [.byteLevel]))
+        var postProcessor = PostProcessor()
         if try addsBOS() {
             let content = try specialToken("bos_token")?.content ?? "</s>"
-            guard let id = tokenizer.id(of: content) else {
+            guard let id = added.ids[ByteExactString(content)] ?? vocabulary.id(of: content).map(Int.init) else {
                 throw FormatError(
-                    file: vocabularyFile.path, problem: "does not hold the token \(quotedForMessage(content)) that begins a sequence")
+                    file: vocabularyFile.path,
+                    problem: "does not hold the token \(quotedForMessage(content)) that begins a sequence")
             }
-            tokenizer = tokenizer.with(PostProcessor(templates: [[.ids([id]), .text]]))
+            postProcessor.templates = [[.ids([id]), .text]]
         }
-        return tokenizer
+        return Tokenizer(
+            TokenizerPipeline(
+                model: BytePairEncoding(vocabulary: vocabulary, merges: merges, options: .init()),
+                addedTokens: added, normalizer: normalizer, preTokenizer: preTokenizer,
+                postProcessor: postProcessor, decoder: TokenDecoder(stages: [.byteLevel])))
     }
 
     /// The tokenizers that are published as `vocab.json` and `merges.txt`.
@@ -116,7 +121,8 @@ struct TokenizerFolder {
         case "Qwen2Tokenizer", "Qwen2TokenizerFast": return .qwen2
         default:
             throw config.root.error(
-                "tokenizer_class", "\(quotedForMessage(name)) is a kind of tokenizer that vkdyn does not know; "
+                "tokenizer_class",
+                "\(quotedForMessage(name)) is a kind of tokenizer that vkdyn does not know; "
                     + "expected GPT2Tokenizer or Qwen2Tokenizer, or a tokenizer.json")
         }
     }
@@ -136,11 +142,13 @@ struct TokenizerFolder {
                 guard let id = Int(key) else { throw decoder.error(key, "expected a token id as the key") }
                 let object = try decoder.object(key)
                 let isSpecial = try object.boolean("special", default: false)
-                tokens.append((id, try AddedToken(object, content: object.string("content"), isSpecial: isSpecial)))
+                tokens.append(
+                    (id, try AddedToken(object, content: object.string("content"), isSpecial: isSpecial)))
             }
         } else if let added = try Tokenizer.optionalConfig(folder, "added_tokens.json")?.root {
             for content in added.keys {
-                tokens.append((try added.integer(content, in: 0...Vocabulary.idLimit), AddedToken(content: content)))
+                tokens.append(
+                    (try added.integer(content, in: 0...Vocabulary.idLimit), AddedToken(content: content)))
             }
         }
         var list = tokens.sorted { $0.id < $1.id }.map(\.token)
@@ -154,15 +162,5 @@ struct TokenizerFolder {
         let listed = Set(list.map { ByteExactString($0.content) })
         list += specials.filter { !listed.contains(ByteExactString($0.content)) }
         return list
-    }
-}
-
-extension Tokenizer {
-    /// The same tokenizer with another post-processor.
-    fileprivate func with(_ postProcessor: PostProcessor) -> Tokenizer {
-        Tokenizer(
-            bosTokenID: bosTokenID, eosTokenID: eosTokenID, padTokenID: padTokenID, model: model,
-            addedTokens: addedTokens, normalizer: normalizer, preTokenizer: preTokenizer,
-            postProcessor: postProcessor, decoder: decoder)
     }
 }

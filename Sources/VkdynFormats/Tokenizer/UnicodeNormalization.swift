@@ -71,7 +71,8 @@ struct UnicodeNormalization: Sendable {
             Hangul.decompose(scalar, into: &scalars)
             return
         }
-        let run = canonical.run(containing: scalar)
+        let run =
+            canonical.run(containing: scalar)
             ?? (form.isCompatible ? compatibility.run(containing: scalar) : nil)
         guard let run else { return scalars.append(scalar) }
         for target in run.targets(of: scalar) { decompose(target, form, into: &scalars) }
@@ -152,7 +153,9 @@ private enum Hangul {
     }
 
     static func compose(_ first: UInt32, _ second: UInt32) -> UInt32? {
-        if (leadBase..<leadBase + leadCount).contains(first), (vowelBase..<vowelBase + vowelCount).contains(second) {
+        if (leadBase..<leadBase + leadCount).contains(first),
+            (vowelBase..<vowelBase + vowelCount).contains(second)
+        {
             return syllables.lowerBound + ((first - leadBase) * vowelCount + second - vowelBase) * tailCount
         }
         if syllables.contains(first), (first - syllables.lowerBound) % tailCount == 0,

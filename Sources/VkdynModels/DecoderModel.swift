@@ -1,0 +1,64 @@
+public import VkdynCore
+public import VkdynFormats
+public import VkdynSchedule
+
+/// A decoder-only language model whose weights are on a device.
+public protocol DecoderModel: Sendable {
+    var vocabularySize: Int { get }
+    /// The longest sequence the model was made for.
+    var contextLength: Int { get }
+    var layerCount: Int { get }
+    /// Elements of all weights, tied ones once.
+    var parameterCount: Int { get }
+
+    /// An empty cache for sequences of up to `capacity` tokens.
+    func makeCache(device: any Device, capacity: Int, label: String) throws(DeviceError) -> KeyValueCache
+
+    /// Appends one pass to a recording: the pass's keys and values enter the cache.
+    /// - Returns: the last hidden states after the final norm, [rows, width].
+    func recordHidden(into recording: inout Recording, pass: DecoderPass, cache: KeyValueCache) -> Buffer
+
+    /// Appends the output projection.
+    /// - Parameters:
+    ///   - hidden: what `recordHidden` returned.
+    ///   - logits: where the result goes, [rows, vocabularySize].
+    func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted, logits: Buffer)
+}
+
+/// A model's folder as Hugging Face publishes it, read and checked, before any weight is loaded.
+public struct ModelFolder: Sendable {
+    public let path: String
+    public let config: ConfigFile
+    public let checkpoint: SafetensorsCheckpoint
+    public let generation: GenerationConfig
+
+    public init(_ path: String) throws(FormatError) {
+        self.path = path
+        config = try ConfigFile(path: path + "/config.json")
+        checkpoint = try SafetensorsCheckpoint(folder: path)
+        generation = try GenerationConfig(folder: path)
+    }
+
+    /// Loads the model of whatever architecture the configuration names.
+    /// - Parameters:
+    ///   - weightType: storage of matrices on the device; nil keeps the checkpoint's own.
+    ///   - progress: called with the bytes loaded so far and in all.
+    public func load(
+        on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil,
+        progress: @escaping (Int, Int) -> Void = { _, _ in }
+    ) throws -> any DecoderModel {
+        let loader = WeightLoader(
+            checkpoint: checkpoint, device: device, weightType: weightType, progress: progress)
+        let type = try config.root.string("model_type")
+        switch type {
+        case "opt":
+            return try OPT(configuration: OPT.Configuration(config.root), loader: loader)
+        case "llama", "mistral", "qwen2":
+            return try Llama(
+                configuration: Llama.Configuration(config.root), loader: loader, contextLimit: contextLimit)
+        default:
+            throw config.root.error(
+                "model_type", "\"\(type)\" is not a model that vkdyn knows; it knows opt, llama, mistral and qwen2")
+        }
+    }
+}

@@ -1,0 +1,178 @@
+public import VkdynCore
+public import VkdynKernels
+public import VkdynSchedule
+
+/// One pass of a model over consecutive tokens of a sequence.
+public struct DecoderPass: Sendable {
+    public let rows: Counted
+    /// Token ids, [rows].
+    public let tokens: Buffer
+    /// Logical positions in the sequence, [rows]; also the slots of the key-value cache.
+    public let positions: Buffer
+
+    public init(rows: Counted, tokens: Buffer, positions: Buffer) {
+        self.rows = rows
+        self.tokens = tokens
+        self.positions = positions
+    }
+}
+
+/// Keys and values of one sequence, a pair of buffers a layer, in the layout that `KVAppend` states.
+public struct KeyValueCache: Sendable {
+    public let keys: [Buffer]
+    public let values: [Buffer]
+    /// Slots: a multiple of 64.
+    public let capacity: Int
+
+    /// - Parameter capacity: tokens; rounded up to whole blocks.
+    public init(
+        device: any Device, layerCount: Int, headCount: Int, headSize: Int, capacity: Int, label: String
+    ) throws(DeviceError) {
+        let slots = (max(capacity, 1) + 63) / 64 * 64
+        self.capacity = slots
+        var keys: [Buffer] = []
+        var values: [Buffer] = []
+        for layer in 0..<layerCount {
+            let count = headCount * slots * headSize
+            keys.append(
+                try device.makeBuffer(.f32, count: count, placement: .device, label: "\(label).layer\(layer).keys"))
+            values.append(
+                try device.makeBuffer(.f32, count: count, placement: .device, label: "\(label).layer\(layer).values"))
+        }
+        self.keys = keys
+        self.values = values
+    }
+
+    public var byteCount: Int { (keys + values).reduce(0) { $0 + $1.byteCount } }
+}
+
+/// A linear layer: packed weights and an optional bias.
+public struct Linear: Sendable {
+    public let weights: Buffer
+    public let bias: Buffer?
+    public let depth: Int
+    public let columns: Int
+    public let label: String
+
+    public init(weights: Buffer, bias: Buffer?, depth: Int, columns: Int, label: String) {
+        self.weights = weights
+        self.bias = bias
+        self.depth = depth
+        self.columns = columns
+        self.label = label
+    }
+
+    /// - Parameters:
+    ///   - source: [rows, depth].
+    ///   - residual: [rows, columns], added last.
+    /// - Returns: [rows, columns].
+    public func record(
+        into recording: inout Recording, _ label: String, _ source: Buffer, rows: Counted,
+        activation: Activation = .none, residual: Buffer? = nil
+    ) -> Buffer {
+        let result = recording.transient(.f32, count: rows.capacity * columns, label)
+        record(
+            into: &recording, label, source, rows: rows, activation: activation, residual: residual, result: result)
+        return result
+    }
+
+    /// - Parameter result: [rows, columns].
+    public func record(
+        into recording: inout Recording, _ label: String, _ source: Buffer, rows: Counted,
+        activation: Activation = .none, residual: Buffer? = nil, result: Buffer
+    ) {
+        recording.dispatch(
+            Matmul.self, label,
+            .init(
+                rows: rows.buffer, source: source, weights: weights, bias: bias, residual: residual, result: result),
+            .init(
+                rowCapacity: UInt32(rows.capacity), depth: UInt32(depth), columns: UInt32(columns),
+                resultStride: UInt32(columns), resultOffset: 0),
+            constants: .init(activation: activation.rawValue), rows: rows)
+    }
+}
+
+/// Layer norm with a weight and an optional bias.
+public struct LayerNormLayer: Sendable {
+    public let weight: Buffer?
+    public let bias: Buffer?
+    public let epsilon: Float
+
+    public func record(
+        into recording: inout Recording, _ label: String, _ source: Buffer, width: Int, rows: Counted
+    ) -> Buffer {
+        let result = recording.transient(.f32, count: rows.capacity * width, label)
+        recording.dispatch(
+            LayerNorm.self, label,
+            .init(rows: rows.buffer, source: source, weight: weight, bias: bias, result: result),
+            .init(rowCapacity: UInt32(rows.capacity), width: UInt32(width), epsilon: epsilon), rows: rows)
+        return result
+    }
+}
+
+/// Root-mean-square norm with a weight.
+public struct RMSNormLayer: Sendable {
+    public let weight: Buffer
+    public let epsilon: Float
+
+    public func record(
+        into recording: inout Recording, _ label: String, _ source: Buffer, width: Int, rows: Counted
+    ) -> Buffer {
+        let result = recording.transient(.f32, count: rows.capacity * width, label)
+        recording.dispatch(
+            RMSNorm.self, label, .init(rows: rows.buffer, source: source, weight: weight, result: result),
+            .init(rowCapacity: UInt32(rows.capacity), width: UInt32(width), epsilon: epsilon), rows: rows)
+        return result
+    }
+}
+
+/// Shapes of one attention layer.
+public struct AttentionShape: Sendable, Hashable {
+    public var headCount: Int
+    public var keyValueHeadCount: Int
+    public var headSize: Int
+    /// Tokens that a row sees, itself included; nil for all.
+    public var window: Int?
+
+    public init(headCount: Int, keyValueHeadCount: Int, headSize: Int, window: Int? = nil) {
+        self.headCount = headCount
+        self.keyValueHeadCount = keyValueHeadCount
+        self.headSize = headSize
+        self.window = window
+    }
+
+    /// Columns of queries, keys and values side by side.
+    var fusedColumns: Int { (headCount + 2 * keyValueHeadCount) * headSize }
+    var keyOffset: Int { headCount * headSize }
+    var valueOffset: Int { (headCount + keyValueHeadCount) * headSize }
+
+    /// Appends keys and values to the cache and attends to it.
+    /// - Parameter fused: [rows, fusedColumns], queries, keys, values.
+    /// - Returns: [rows, headCount · headSize].
+    func record(
+        into recording: inout Recording, fused: Buffer, pass: DecoderPass, cache: KeyValueCache, layer: Int
+    ) -> Buffer {
+        let rows = pass.rows
+        recording.dispatch(
+            KVAppend.self, "append",
+            .init(
+                rows: rows.buffer, slots: pass.positions, source: fused, keyCache: cache.keys[layer],
+                valueCache: cache.values[layer]),
+            .init(
+                rowCapacity: UInt32(rows.capacity), kvHeadCount: UInt32(keyValueHeadCount),
+                headSize: UInt32(headSize), keyOffset: UInt32(keyOffset), valueOffset: UInt32(valueOffset),
+                stride: UInt32(fusedColumns), cacheCapacity: UInt32(cache.capacity)), rows: rows)
+        let result = recording.transient(.f32, count: rows.capacity * headCount * headSize, "attention")
+        recording.dispatch(
+            Attention.self, "attention",
+            .init(
+                rows: rows.buffer, positions: pass.positions, source: fused, keyCache: cache.keys[layer],
+                valueCache: cache.values[layer], result: result),
+            .init(
+                rowCapacity: UInt32(rows.capacity), headCount: UInt32(headCount),
+                kvHeadCount: UInt32(keyValueHeadCount), headSize: UInt32(headSize),
+                sourceStride: UInt32(fusedColumns), cacheCapacity: UInt32(cache.capacity),
+                scale: 1 / Float(headSize).squareRoot(), window: UInt32(window ?? 0), maxDepth: 0), rows: rows)
+        return result
+    }
+}

@@ -1,0 +1,210 @@
+import Foundation
+public import VkdynCore
+public import VkdynFormats
+import VkdynKernels
+public import VkdynSchedule
+
+/// Llama 2 and 3 (Touvron et al., arXiv:2307.09288; Grattafiori et al., arXiv:2407.21783), Mistral with its sliding
+/// window (Jiang et al., arXiv:2310.06825) and Qwen2 with its biases (Yang et al., arXiv:2407.10671): root-mean-square
+/// norms, rotary positions, grouped queries, a SiLU-gated feed-forward.
+public struct Llama: DecoderModel {
+    public struct Configuration: Sendable, Equatable {
+        public var vocabularySize: Int
+        public var width: Int
+        public var feedForwardWidth: Int
+        public var layerCount: Int
+        public var headCount: Int
+        public var keyValueHeadCount: Int
+        public var headSize: Int
+        public var contextLength: Int
+        public var normEpsilon: Float
+        public var rotary: RotaryConfiguration
+        public var hasQueryBias: Bool
+        public var hasOutputBias: Bool
+        public var hasFeedForwardBias: Bool
+        public var tiesEmbeddings: Bool
+        public var slidingWindow: Int?
+        /// Layers from this one on have the sliding window.
+        public var firstWindowedLayer: Int
+
+        public init(_ config: ConfigObject) throws(FormatError) {
+            let type = try config.string("model_type")
+            vocabularySize = try config.integer("vocab_size")
+            width = try config.integer("hidden_size")
+            feedForwardWidth = try config.integer("intermediate_size")
+            layerCount = try config.integer("num_hidden_layers")
+            headCount = try config.integer("num_attention_heads")
+            keyValueHeadCount = try config.integer("num_key_value_heads", default: headCount)
+            guard headCount % keyValueHeadCount == 0 else {
+                throw config.error(
+                    "num_key_value_heads", "\(keyValueHeadCount) does not divide num_attention_heads (\(headCount))")
+            }
+            headSize = try config.optionalInteger("head_dim") ?? width / headCount
+            guard headSize % 4 == 0, headSize <= 256, width % 4 == 0, feedForwardWidth % 4 == 0 else {
+                throw config.error(
+                    "hidden_size", "head sizes up to 256 and widths that are multiples of 4 are supported; found head "
+                        + "size \(headSize), hidden_size \(width), intermediate_size \(feedForwardWidth)")
+            }
+            contextLength = try config.integer("max_position_embeddings", default: 2048)
+            normEpsilon = Float(try config.number("rms_norm_eps", default: 1e-6))
+            rotary = try RotaryConfiguration(config, headSize: headSize)
+            let attentionBias = try config.boolean("attention_bias", default: false)
+            hasQueryBias = type == "qwen2" || attentionBias
+            hasOutputBias = type != "qwen2" && attentionBias
+            hasFeedForwardBias = try config.boolean("mlp_bias", default: false)
+            tiesEmbeddings = try config.boolean("tie_word_embeddings", default: false)
+            let activation = try Activation(config, "hidden_act", default: "silu")
+            guard activation == .silu else {
+                throw config.error("hidden_act", "only silu is supported in a gated feed-forward")
+            }
+            switch type {
+            case "mistral":
+                slidingWindow = try config.optionalInteger("sliding_window")
+                firstWindowedLayer = 0
+            case "qwen2":
+                let uses = try config.boolean("use_sliding_window", default: false)
+                slidingWindow = uses ? try config.optionalInteger("sliding_window") : nil
+                firstWindowedLayer = try config.integer("max_window_layers", in: 0...Int(Int32.max), default: 0)
+            default:
+                slidingWindow = nil
+                firstWindowedLayer = 0
+            }
+        }
+    }
+
+    private struct Layer: Sendable {
+        let attentionNorm: RMSNormLayer  // input_layernorm
+        let fused: Linear  // self_attn.{q,k,v}_proj
+        let output: Linear  // self_attn.o_proj
+        let feedForwardNorm: RMSNormLayer  // post_attention_layernorm
+        let gateAndUp: Linear  // mlp.{gate,up}_proj
+        let down: Linear  // mlp.down_proj
+    }
+
+    public let configuration: Configuration
+    public let parameterCount: Int
+    private let tokenTable: Buffer  // embed_tokens
+    private let head: Linear  // lm_head, or embed_tokens again
+    private let layers: [Layer]
+    private let finalNorm: RMSNormLayer  // norm
+    private let angles: RotaryTable
+
+    /// - Parameter contextLimit: positions to provide for, when fewer than the model allows.
+    public init(configuration: Configuration, loader: WeightLoader, contextLimit: Int? = nil) throws {
+        var loader = loader
+        var c = configuration
+        c.contextLength = min(c.contextLength, contextLimit ?? c.contextLength)
+        self.configuration = c
+        let root = loader.checkpoint.contains("model.embed_tokens.weight") ? "model." : ""
+        tokenTable = try loader.tokenTable(
+            root + "embed_tokens.weight", vocabulary: c.vocabularySize, width: c.width, label: "embed_tokens")
+        head =
+            c.tiesEmbeddings
+            ? Linear(
+                weights: tokenTable, bias: nil, depth: c.width, columns: c.vocabularySize, label: "lm_head")
+            : try loader.linear(
+                ["lm_head"], inputs: c.width, outputs: [c.vocabularySize], hasBias: false, label: "lm_head")
+        func norm(_ name: String) throws -> RMSNormLayer {
+            RMSNormLayer(
+                weight: try loader.vector(name + ".weight", count: c.width, label: name), epsilon: c.normEpsilon)
+        }
+        let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
+        layers = try (0..<c.layerCount).map { index in
+            let prefix = root + "layers.\(index)."
+            let attention = prefix + "self_attn."
+            let feedForward = prefix + "mlp."
+            return Layer(
+                attentionNorm: try norm(prefix + "input_layernorm"),
+                fused: try loader.linear(
+                    ["q_proj", "k_proj", "v_proj"].map { attention + $0 }, inputs: c.width,
+                    outputs: [queryWidth, keyWidth, keyWidth], hasBias: c.hasQueryBias, label: attention + "qkv"),
+                output: try loader.linear(
+                    [attention + "o_proj"], inputs: queryWidth, outputs: [c.width], hasBias: c.hasOutputBias,
+                    label: attention + "o_proj"),
+                feedForwardNorm: try norm(prefix + "post_attention_layernorm"),
+                gateAndUp: try loader.linear(
+                    ["gate_proj", "up_proj"].map { feedForward + $0 }, inputs: c.width,
+                    outputs: [c.feedForwardWidth, c.feedForwardWidth], hasBias: c.hasFeedForwardBias,
+                    label: feedForward + "gate_up"),
+                down: try loader.linear(
+                    [feedForward + "down_proj"], inputs: c.feedForwardWidth, outputs: [c.width],
+                    hasBias: c.hasFeedForwardBias, label: feedForward + "down_proj"))
+        }
+        finalNorm = try norm(root + "norm")
+        angles = try RotaryTable(c.rotary, positionCount: c.contextLength, device: loader.device)
+        parameterCount = loader.parameterCount
+    }
+
+    public var vocabularySize: Int { configuration.vocabularySize }
+    public var contextLength: Int { configuration.contextLength }
+    public var layerCount: Int { configuration.layerCount }
+
+    private func attention(layer: Int) -> AttentionShape {
+        let c = configuration
+        return AttentionShape(
+            headCount: c.headCount, keyValueHeadCount: c.keyValueHeadCount, headSize: c.headSize,
+            window: layer >= c.firstWindowedLayer ? c.slidingWindow : nil)
+    }
+
+    public func makeCache(
+        device: any Device, capacity: Int, label: String
+    ) throws(DeviceError) -> KeyValueCache {
+        try KeyValueCache(
+            device: device, layerCount: layerCount, headCount: configuration.keyValueHeadCount,
+            headSize: configuration.headSize, capacity: capacity, label: label)
+    }
+
+    public func recordHidden(
+        into recording: inout Recording, pass: DecoderPass, cache: KeyValueCache
+    ) -> Buffer {
+        let c = configuration
+        var hidden = recording.transient(.f32, count: pass.rows.capacity * c.width, "embed_tokens")
+        recording.dispatch(
+            Embedding.self, "embed_tokens",
+            .init(rows: pass.rows.buffer, tokens: pass.tokens, table: tokenTable, result: hidden),
+            .init(
+                rowCapacity: UInt32(pass.rows.capacity), width: UInt32(c.width),
+                vocabularyQuads: UInt32((c.vocabularySize + 3) / 4), positionOffset: 0),
+            constants: .init(packed: true), rows: pass.rows)
+        for (index, layer) in layers.enumerated() {
+            hidden = recording.scope("layer\(index)") { recording in
+                record(layer, index, into: &recording, hidden, pass, cache)
+            }
+        }
+        return finalNorm.record(into: &recording, "final_norm", hidden, width: c.width, rows: pass.rows)
+    }
+
+    private func record(
+        _ layer: Layer, _ index: Int, into recording: inout Recording, _ input: Buffer, _ pass: DecoderPass,
+        _ cache: KeyValueCache
+    ) -> Buffer {
+        let c = configuration
+        let rows = pass.rows
+        let shape = attention(layer: index)
+        var hidden = layer.attentionNorm.record(
+            into: &recording, "attention_norm", input, width: c.width, rows: rows)
+        let fused = layer.fused.record(into: &recording, "query_key_value", hidden, rows: rows)
+        recording.dispatch(
+            Rotary.self, "rotary",
+            .init(
+                rows: rows.buffer, positions: pass.positions, cosine: angles.cosine, sine: angles.sine, data: fused),
+            .init(
+                rowCapacity: UInt32(rows.capacity), headCount: UInt32(c.headCount + c.keyValueHeadCount),
+                headSize: UInt32(c.headSize), rotarySize: UInt32(c.headSize), stride: UInt32(shape.fusedColumns)),
+            rows: rows)
+        let attended = shape.record(into: &recording, fused: fused, pass: pass, cache: cache, layer: index)
+        let middle = layer.output.record(into: &recording, "output", attended, rows: rows, residual: input)
+        hidden = layer.feedForwardNorm.record(
+            into: &recording, "feed_forward_norm", middle, width: c.width, rows: rows)
+        let gateAndUp = layer.gateAndUp.record(into: &recording, "gate_up", hidden, rows: rows)
+        let gated = recording.transient(.f32, count: rows.capacity * c.feedForwardWidth, "gated")
+        recording.dispatch(
+            SiluGate.self, "gated", .init(rows: rows.buffer, source: gateAndUp, result: gated),
+            .init(rowCapacity: UInt32(rows.capacity), width: UInt32(c.feedForwardWidth)), rows: rows)
+        return layer.down.record(into: &recording, "down", gated, rows: rows, residual: middle)
+    }
+
+    public func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted, logits: Buffer) {
+        head.record(into: &recording, "logits", hidden, rows: rows, result: logits)
+    }
+}

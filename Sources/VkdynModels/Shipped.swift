@@ -1,0 +1,25 @@
+import Foundation
+
+/// The small models that come with vkdyn, so that every command works with no download.
+public enum ShippedModels {
+    /// A model's folder, looked for in `VKDYN_MODELS`, beside the real executable, in the build's resource bundle, and
+    /// in the source tree that the executable was built from.
+    ///
+    /// `Bundle.module` is not used: it traps in a binary that was moved.
+    public static func folder(_ name: String) -> String? {
+        candidates.map { $0 + "/" + name }.first {
+            FileManager.default.fileExists(atPath: $0 + "/config.json")
+        }
+    }
+
+    private static var candidates: [String] {
+        var folders: [String] = []
+        if let models = ProcessInfo.processInfo.environment["VKDYN_MODELS"] { folders.append(models) }
+        let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+            ?? CommandLine.arguments[0]
+        let folder = URL(fileURLWithPath: executable).deletingLastPathComponent()
+        folders.append(folder.appendingPathComponent("models").path)
+        folders.append(folder.appendingPathComponent("vkdyn_VkdynModels.resources/Shipped").path)
+        return folders
+    }
+}

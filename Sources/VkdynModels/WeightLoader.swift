@@ -1,0 +1,107 @@
+public import VkdynCore
+public import VkdynFormats
+public import VkdynSchedule
+
+/// Moves a checkpoint's tensors to a device, in the layouts that kernels read.
+public struct WeightLoader {
+    public let checkpoint: SafetensorsCheckpoint
+    public let device: any Device
+    /// The storage type of matrices; nil keeps the checkpoint's own.
+    public let weightType: ElementType?
+    /// Called with the bytes loaded so far and in all.
+    private let progress: (Int, Int) -> Void
+    private let totalBytes: Int
+    private var loadedBytes = 0
+    /// Elements of every tensor loaded so far: the model's parameters.
+    public private(set) var parameterCount = 0
+
+    public init(
+        checkpoint: SafetensorsCheckpoint, device: any Device, weightType: ElementType?,
+        progress: @escaping (Int, Int) -> Void = { _, _ in }
+    ) {
+        self.checkpoint = checkpoint
+        self.device = device
+        self.weightType = weightType
+        self.progress = progress
+        totalBytes = checkpoint.files.reduce(0) { $0 + $1.byteCount }
+    }
+
+    /// A linear layer, or several over one input side by side.
+    /// - Parameters:
+    ///   - names: tensors without their `.weight` and `.bias`.
+    ///   - outputs: outputs of each.
+    ///   - hasBias: whether each has a bias.
+    public mutating func linear(
+        _ names: [String], inputs: Int, outputs: [Int], hasBias: Bool, label: String
+    ) throws -> Linear {
+        var matrices: [TensorView] = []
+        var bias: [Float] = []
+        for (name, count) in zip(names, outputs) {
+            let matrix = try checkpoint.tensor(name + ".weight")
+            try matrix.requireShape([count, inputs])
+            matrices.append(matrix)
+            if hasBias {
+                let tensor = try checkpoint.tensor(name + ".bias")
+                try tensor.requireShape([count])
+                bias += try finiteFloats(tensor)
+                tally(tensor)
+            }
+        }
+        let table = try packed(matrices, label: label)
+        return Linear(
+            weights: table.buffer,
+            bias: bias.isEmpty ? nil : try device.makeBuffer(.floats(bias), label: label + ".bias"),
+            depth: inputs, columns: table.columns, label: label)
+    }
+
+    /// A matrix of tokens, [vocabulary, width], packed so that it serves as embedding and as output projection.
+    public mutating func tokenTable(
+        _ name: String, vocabulary: Int, width: Int, label: String
+    ) throws -> Buffer {
+        let matrix = try checkpoint.tensor(name)
+        try matrix.requireShape([vocabulary, width])
+        return try packed([matrix], label: label).buffer
+    }
+
+    /// A vector as f32.
+    public mutating func vector(_ name: String, count: Int, label: String) throws -> Buffer {
+        let tensor = try checkpoint.tensor(name)
+        try tensor.requireShape([count])
+        tally(tensor)
+        return try device.makeBuffer(.floats(try finiteFloats(tensor)), label: label)
+    }
+
+    /// Rows of a table from `firstRow` on, [rows, width], in the storage type.
+    public mutating func table(
+        _ name: String, rows: Int, width: Int, droppingFirst firstRow: Int, label: String
+    ) throws -> Buffer {
+        let tensor = try checkpoint.tensor(name)
+        try tensor.requireShape([rows, width])
+        tally(tensor)
+        let values = try finiteFloats(tensor)
+        return try device.makeBuffer(
+            .floats(Array(values[(firstRow * width)...]), as: weightType ?? tensor.elementType), label: label)
+    }
+
+    private mutating func packed(
+        _ matrices: [TensorView], label: String
+    ) throws -> (buffer: Buffer, columns: Int) {
+        let packed = try PackedWeights(matrices, as: weightType ?? matrices[0].elementType)
+        let buffer = try device.makeBuffer(
+            BufferContents(elementType: packed.elementType, bytes: packed.bytes), label: label)
+        matrices.forEach { tally($0) }
+        return (buffer, packed.columns)
+    }
+
+    private func finiteFloats(_ tensor: TensorView) throws -> [Float] {
+        try tensor.requireElementType([.f32, .f16, .bf16])
+        try tensor.requireFinite()
+        return try tensor.floats()
+    }
+
+    private mutating func tally(_ tensor: TensorView) {
+        parameterCount += tensor.elementCount
+        loadedBytes += tensor.byteCount
+        progress(loadedBytes, totalBytes)
+    }
+}

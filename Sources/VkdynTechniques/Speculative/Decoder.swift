@@ -1,0 +1,259 @@
+public import VkdynCore
+import VkdynKernels
+public import VkdynModels
+public import VkdynSchedule
+
+/// Generates tokens with a target model, with or without drafts, on any device.
+///
+/// Plain decoding is a round without drafts: the same kernels, plans and replay. Every round is one submit and one
+/// readback. One generation runs at a time; plans are prepared once and replayed.
+public final class Decoder: @unchecked Sendable {
+    // Sendable: callers run one generation at a time, which `generate` states.
+    public struct Configuration: Sendable {
+        public var draft: DraftSource?
+        public var schedule: DraftSchedule.Policy
+        public var choice: TokenChoice
+        public var flavour: Flavour
+        /// Tokens that prompt and output may take together.
+        public var contextLength: Int
+        /// Prompt tokens read in one submit.
+        public var prefillLength: Int
+
+        public init(
+            draft: DraftSource? = nil, schedule: DraftSchedule.Policy = .constant(length: 4),
+            choice: TokenChoice = .greedy, flavour: Flavour = .separate, contextLength: Int, prefillLength: Int = 64
+        ) {
+            self.draft = draft
+            self.schedule = schedule
+            self.choice = choice
+            self.flavour = flavour
+            self.contextLength = contextLength
+            self.prefillLength = prefillLength
+        }
+    }
+
+    public let configuration: Configuration
+    private let device: any Device
+    private let recorder: RoundRecorder
+    private let draftContext: Int
+    private var prefills: [(cached: (SequenceState) -> Int, plan: any PreparedPlan)] = []
+    private var rounds: [Int: any PreparedPlan] = [:]
+    /// Every plan made so far, for tests that check them.
+    public private(set) var plans: [Plan] = []
+
+    private var buffers: SequenceBuffers { recorder.buffers }
+    private var maximumDraftLength: Int {
+        configuration.draft == nil ? 0 : DraftSchedule(configuration.schedule).maximum
+    }
+
+    public init(
+        device: any Device, target: any DecoderModel, configuration: Configuration
+    ) throws(DeviceError) {
+        self.device = device
+        self.configuration = configuration
+        let context = configuration.contextLength
+        let rowCapacity = (configuration.draft == nil ? 0 : DraftSchedule(configuration.schedule).maximum) + 1
+        var draftCache: KeyValueCache?
+        var draftContext = context
+        if case .model(let draft) = configuration.draft {
+            draftContext = min(context, draft.contextLength)
+            draftCache = try draft.makeCache(device: device, capacity: context, label: "draft")
+        }
+        self.draftContext = draftContext
+        let buffers = SequenceBuffers(
+            state: try device.makeBuffer(
+                .u32, count: SequenceState.wordCount, placement: .shared, label: "sequence"),
+            tokens: try device.makeBuffer(.u32, count: context + 1, placement: .shared, label: "tokens"),
+            sampling: try device.makeBuffer(
+                .u32, count: SamplingParameters.wordCount, placement: .shared, label: "sampling"),
+            logits: try device.makeBuffer(
+                .f32, count: rowCapacity * target.vocabularySize, placement: .device, label: "logits"))
+        var stopsByConfidence = false
+        if case .confidence = configuration.schedule { stopsByConfidence = true }
+        recorder = RoundRecorder(
+            target: target, targetCache: try target.makeCache(device: device, capacity: context, label: "target"),
+            draft: configuration.draft, draftCache: draftCache, buffers: buffers, choice: configuration.choice,
+            stopsByConfidence: stopsByConfidence)
+    }
+
+    /// Prepares the plans of the steady state, so that the first generation is as fast as the next.
+    public func prepare() throws(DeviceError) {
+        try preparePrefills()
+        _ = try round(draftLength: maximumDraftLength)
+    }
+
+    /// Generates after a prompt. Not to be called while another call runs.
+    /// - Parameters:
+    ///   - prompt: at least one token id.
+    ///   - onTokens: called with the tokens of each round as they come.
+    ///   - isCancelled: asked between submits.
+    public func generate(
+        prompt: [Int], options: GenerationOptions, onTokens: ([Int]) -> Void = { _ in },
+        isCancelled: () -> Bool = { false }
+    ) throws -> Generation {
+        try check(prompt, options)
+        var telemetry = GenerationTelemetry()
+        telemetry.promptTokens = prompt.count
+        let clock = ContinuousClock()
+        let start = clock.now
+        try writeState(prompt)
+        try readPrompt(prompt.count, isCancelled)
+        telemetry.prefillSeconds = (clock.now - start).seconds
+        let decodeStart = clock.now
+        let counters = device.counters
+
+        let room = min(options.maximumNewTokens, configuration.contextLength - prompt.count)
+        var schedule = DraftSchedule(configuration.schedule)
+        var tokens: [Int] = []
+        var reason = room < options.maximumNewTokens ? StopReason.contextLimit : .tokenLimit
+        var lastRow = 0
+        generation: while tokens.count < room {
+            if isCancelled() {
+                reason = .cancelled
+                break
+            }
+            let length = prompt.count + tokens.count
+            let draftLength = configuration.draft == nil
+                ? 0 : schedule.next(room: room - tokens.count, draftRoom: draftContext - length)
+            try round(draftLength: draftLength).run()
+            let outcome = try readOutcome(from: length, atMost: draftLength + 1)
+            telemetry.rounds += 1
+            telemetry.draftedTokens += outcome.drafted
+            telemetry.acceptedTokens += outcome.accepted
+            schedule.record(drafted: outcome.drafted, accepted: outcome.accepted)
+            var emitted = Array(outcome.tokens.prefix(room - tokens.count))
+            let stop = emitted.firstIndex { options.stopTokens.contains($0) }
+            if let stop { emitted.removeSubrange((stop + 1)...) }
+            tokens += emitted
+            lastRow = emitted.count - 1
+            onTokens(emitted)
+            if stop != nil {
+                reason = .stopToken
+                break generation
+            }
+        }
+        telemetry.decodeSeconds = (clock.now - decodeStart).seconds
+        telemetry.generatedTokens = tokens.count
+        let used = device.counters - counters
+        telemetry.submits = used.submits
+        telemetry.readbacks = used.readbacks
+        return Generation(
+            tokens: tokens, stopReason: reason, telemetry: telemetry,
+            finalLogits: tokens.isEmpty ? [] : try logits(row: lastRow))
+    }
+
+    // MARK: Parts
+
+    private func check(_ prompt: [Int], _ options: GenerationOptions) throws(GenerationError) {
+        if prompt.isEmpty { throw .emptyPrompt }
+        let vocabulary = recorder.target.vocabularySize
+        if let token = prompt.first(where: { !(0..<vocabulary).contains($0) }) {
+            throw .tokenOutOfRange(token: token, vocabularySize: vocabulary)
+        }
+        if prompt.count >= configuration.contextLength {
+            throw .promptTooLong(tokens: prompt.count, contextLength: configuration.contextLength)
+        }
+    }
+
+    private func writeState(_ prompt: [Int]) throws(DeviceError) {
+        try device.write(SequenceState(length: UInt32(prompt.count)), to: buffers.state)
+        try device.write(prompt.map(UInt32.init), to: buffers.tokens)
+        var parameters = SamplingParameters(temperature: 1, topP: 1)
+        if case .sampled(let sampling, _) = configuration.choice {
+            parameters.temperature = sampling.temperature
+            parameters.topK = UInt32(clamping: sampling.topK)
+            parameters.topP = sampling.topP
+            parameters.seedLow = UInt32(truncatingIfNeeded: sampling.seed)
+            parameters.seedHigh = UInt32(truncatingIfNeeded: sampling.seed >> 32)
+        }
+        if case .confidence(let threshold, _) = configuration.schedule { parameters.confidence = threshold }
+        try device.write(parameters, to: buffers.sampling)
+    }
+
+    private func readPrompt(_ count: Int, _ isCancelled: () -> Bool) throws(DeviceError) {
+        try preparePrefills()
+        for prefill in prefills {
+            // The last token of the prompt is the first round's.
+            var remaining = count - 1
+            while remaining > 0, !isCancelled() {
+                try prefill.plan.run()
+                remaining -= configuration.prefillLength
+            }
+        }
+    }
+
+    private func preparePrefills() throws(DeviceError) {
+        guard prefills.isEmpty else { return }
+        let capacity = configuration.prefillLength
+        prefills.append(
+            ({ Int($0.targetCached) }, try prepare(recorder.prefill(draft: false, capacity: capacity), "prefill")))
+        if case .model = configuration.draft {
+            prefills.append(
+                ({ Int($0.draftCached) }, try prepare(recorder.prefill(draft: true, capacity: capacity), "prefill")))
+        }
+    }
+
+    private func round(draftLength: Int) throws(DeviceError) -> any PreparedPlan {
+        if let plan = rounds[draftLength] { return plan }
+        // With a constant schedule the last, shorter rounds use the pipelines of the others.
+        var capacity = draftLength + 1
+        if case .constant = configuration.schedule { capacity = maximumDraftLength + 1 }
+        let plan = try prepare(recorder.round(draftLength: draftLength, capacity: capacity), "round\(draftLength)")
+        rounds[draftLength] = plan
+        return plan
+    }
+
+    private func prepare(_ recording: Recording, _ label: String) throws(DeviceError) -> any PreparedPlan {
+        let plan = Plan(recording, label: label, traits: device.traits, flavour: configuration.flavour)
+        plans.append(plan)
+        return try device.prepare(plan)
+    }
+
+    private struct Outcome {
+        let tokens: [Int]
+        let drafted: Int
+        let accepted: Int
+    }
+
+    /// Reads the state and the new tokens in one readback.
+    private func readOutcome(from length: Int, atMost count: Int) throws(DeviceError) -> Outcome {
+        let parts = try device.read([
+            BufferPart(buffers.state, byteRange: 0..<buffers.state.byteCount),
+            BufferPart(buffers.tokens, byteRange: length * 4..<(length + count) * 4),
+        ])
+        let state = parts[0].withUnsafeBytes { $0.loadUnaligned(as: SequenceState.self) }
+        let tokens = parts[1].withUnsafeBytes { bytes in
+            (0..<Int(state.emitted)).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)) }
+        }
+        return Outcome(tokens: tokens, drafted: Int(state.verified), accepted: Int(state.accepted))
+    }
+
+    private func logits(row: Int) throws(DeviceError) -> [Float] {
+        let vocabulary = recorder.target.vocabularySize
+        return try device.read(Float.self, from: buffers.logits, at: row * vocabulary, count: vocabulary)
+    }
+}
+
+/// A request for text that cannot be met.
+public enum GenerationError: UserFacingError, Equatable {
+    case emptyPrompt
+    case tokenOutOfRange(token: Int, vocabularySize: Int)
+    case promptTooLong(tokens: Int, contextLength: Int)
+
+    public var description: String {
+        switch self {
+        case .emptyPrompt: "the prompt is empty: it needs at least one token"
+        case .tokenOutOfRange(let token, let vocabularySize):
+            "token \(token) of the prompt is outside the vocabulary of \(vocabularySize)"
+        case .promptTooLong(let tokens, let contextLength):
+            "the prompt has \(tokens) tokens and leaves no room in the context of \(contextLength)"
+        }
+    }
+}
+
+extension Duration {
+    var seconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}

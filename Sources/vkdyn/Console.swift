@@ -1,0 +1,117 @@
+import Foundation
+import Synchronization
+
+/// What a person sees: text as it comes, progress on a terminal, results in short lines. Silent under `--json`.
+struct Console: Sendable {
+    let isJSON: Bool
+
+    init(isJSON: Bool) {
+        self.isJSON = isJSON
+        Interrupt.install()
+    }
+
+    /// Set by the first Ctrl-C; a command then ends after the submit that runs.
+    var isInterrupted: Bool { Interrupt.isSet }
+
+    func line(_ text: String) { stream(text + "\n") }
+
+    func heading(_ text: String) { line(bold(text)) }
+
+    func prompt(_ text: String) { stream(bold(text)) }
+
+    /// Text without a line end, shown at once.
+    func stream(_ text: String) {
+        guard !isJSON, !text.isEmpty else { return }
+        FileHandle.standardOutput.write(Data(text.utf8))
+    }
+
+    /// One line on standard error, under `--json` too.
+    func note(_ text: String) { FileHandle.standardError.write(Data("vkdyn: \(text)\n".utf8)) }
+
+    func progress(_ label: String) -> Progress { Progress(label: label, isShown: !isJSON && isatty(2) == 1) }
+
+    private func bold(_ text: String) -> String { isatty(1) == 1 ? "\u{1B}[1m\(text)\u{1B}[0m" : text }
+}
+
+/// A percentage on standard error, erased when done.
+final class Progress: Sendable {
+    private let label: String
+    private let isShown: Bool
+    private let shown = Mutex(-1)
+
+    init(label: String, isShown: Bool) {
+        self.label = label
+        self.isShown = isShown
+        if isShown { write("\(label) …") }
+    }
+
+    func update(_ fraction: Double) {
+        guard isShown else { return }
+        let percent = Int(fraction * 100)
+        let changed = shown.withLock { shown in
+            defer { shown = percent }
+            return shown != percent
+        }
+        if changed { write("\(label) \(percent)%") }
+    }
+
+    func finish() {
+        if isShown { write("") }
+    }
+
+    private func write(_ text: String) { FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8)) }
+}
+
+/// The first Ctrl-C asks, the second ends the process.
+enum Interrupt {
+    private static let flag = Atomic<Bool>(false)
+
+    static var isSet: Bool { flag.load(ordering: .relaxed) }
+
+    static func install() {
+        signal(SIGINT) { _ in
+            Interrupt.flag.store(true, ordering: .relaxed)
+            signal(SIGINT, SIG_DFL)
+        }
+    }
+}
+
+extension Console {
+    func show(_ result: SpeculativeReport.Result) {
+        let fast = result.speculative
+        let agreement =
+            switch result.identical {
+            case true: "identical"
+            case false: "DIFFERENT"
+            case nil: "same distribution"
+            }
+        line(
+            String(
+                format: "  standard %.3f s, speculative %.3f s: %.2fx; %d tokens in %d rounds, %.0f%% accepted; %@",
+                result.standard.durationSeconds, fast.durationSeconds, result.speedup, fast.tokens.count,
+                fast.rounds ?? 0, fast.acceptanceRate * 100, agreement))
+    }
+
+    func show(_ summary: SpeculativeReport.Summary) {
+        line("")
+        heading(
+            String(
+                format: "%.2fx: %.3f s standard, %.3f s speculative; %.0f%% of drafts accepted, %.2f tokens a round",
+                summary.speedup, summary.standardSeconds, summary.speculativeSeconds, summary.acceptanceRate * 100,
+                summary.tokensPerRound))
+        line(
+            String(
+                format: "one round: %.2f submits, %.2f readbacks; the draft has %.1f%% of the target's parameters; outputs %@",
+                summary.submitsPerRound, summary.readbacksPerRound, summary.draftShare * 100,
+                summary.identical ? "identical" : "DIFFERENT"))
+        if let rates = summary.acceptanceRates {
+            line(
+                "accepted: " + rates.sorted { $0.key < $1.key }.map {
+                    String(format: "%@ %.1f%%", $0.key, $0.value * 100)
+                }.joined(separator: ", "))
+        }
+        if let values = summary.lockstepValues, let dispatches = summary.lockstepDispatches {
+            line("lockstep: \(values) values of \(dispatches) dispatches compared with their twins, 0 bits differ")
+        }
+    }
+}

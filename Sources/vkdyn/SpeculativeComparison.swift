@@ -1,0 +1,206 @@
+import Foundation
+import VkdynCore
+import VkdynFormats
+import VkdynModels
+import VkdynReference
+import VkdynSchedule
+import VkdynTechniques
+import VkdynVulkan
+
+/// Runs the same prompts with and without drafts and compares.
+struct SpeculativeComparison {
+    private let options: RunSpeculative
+    private let device: any Device
+    private let lockstep: LockstepDevice?
+    private let targetPath: String
+    private let draftPath: String?
+    private let tokenizer: Tokenizer
+    private let target: any DecoderModel
+    private let draft: DraftSource
+    private let draftParameters: Int
+    private let stopTokens: Set<Int>
+    private let prompts: [Prompt]
+    private let contextLength: Int
+    private let console: Console
+
+    private struct Prompt {
+        let text: String
+        let tokens: [Int]
+    }
+
+    init(_ options: RunSpeculative) throws {
+        self.options = options
+        let console = Console(isJSON: options.json)
+        self.console = console
+        (device, lockstep) = try Self.open(options)
+        guard let targetPath = options.target ?? ShippedModels.folder("prose-target") else {
+            throw SetupError("no --target given, and the shipped models are not beside this program; set VKDYN_MODELS")
+        }
+        self.targetPath = targetPath
+        let usesLookup = options.draft == "prompt-lookup"
+        draftPath = usesLookup ? nil : options.draft ?? (options.target == nil ? ShippedModels.folder("prose-draft") : nil)
+        if !usesLookup, draftPath == nil {
+            throw SetupError("--target \(targetPath) needs --draft: a folder or prompt-lookup")
+        }
+        let folder = try ModelFolder(targetPath)
+        tokenizer = try Tokenizer(folder: targetPath)
+        stopTokens = Set(folder.generation.eosTokenIDs)
+        target = try Self.load(folder, "target", options, device, console)
+        if let draftPath {
+            let draftFolder = try ModelFolder(draftPath)
+            try VocabularyCheck.requireEqual(target: tokenizer, draft: try Tokenizer(folder: draftPath))
+            let model = try Self.load(draftFolder, "draft", options, device, console)
+            guard model.vocabularySize == target.vocabularySize else {
+                throw SetupError(
+                    "\(draftPath): vocab_size \(model.vocabularySize) differs from the target's \(target.vocabularySize)")
+            }
+            draft = .model(model)
+            draftParameters = model.parameterCount
+        } else {
+            draft = .promptLookup(maximumLength: 2)
+            draftParameters = 0
+        }
+        prompts = Self.prompts(options, tokenizer)
+        let longest = prompts.map(\.tokens.count).max() ?? 1
+        contextLength = min(target.contextLength, longest + options.maxNewTokens)
+    }
+
+    private static func open(_ options: RunSpeculative) throws -> (any Device, LockstepDevice?) {
+        if options.device.device == "reference" {
+            if options.lockstep { throw SetupError("--lockstep needs a Vulkan device to compare with the twins") }
+            return (ReferenceDevice(), nil)
+        }
+        let device = try DeviceList().open(options.device.device)
+        let exactness = try device.probe()
+        if let reason = exactness.reason {
+            Console(isJSON: options.json).note("\(device.description.name) is not exact: \(reason)")
+        }
+        if options.flavour == .fused, !exactness.isFused {
+            throw SetupError(
+                "--flavour fused: \(device.description.name) rounds a fused multiply-add twice; use --flavour separate")
+        }
+        guard options.lockstep else { return (device, nil) }
+        let lockstep = LockstepDevice(device)
+        return (lockstep, lockstep)
+    }
+
+    private static func load(
+        _ folder: ModelFolder, _ role: String, _ options: RunSpeculative, _ device: any Device, _ console: Console
+    ) throws -> any DecoderModel {
+        let progress = console.progress("loading the \(role)")
+        defer { progress.finish() }
+        return try folder.load(on: device, weightType: options.weights) { done, total in
+            progress.update(Double(done) / Double(max(total, 1)))
+        }
+    }
+
+    private static func prompts(_ options: RunSpeculative, _ tokenizer: Tokenizer) -> [Prompt] {
+        var prompts = options.prompt.map { Prompt(text: $0, tokens: tokenizer.encode($0)) }
+        prompts += options.promptTokens.map {
+            Prompt(text: tokenizer.decode($0.tokens, skipSpecialTokens: false), tokens: $0.tokens)
+        }
+        if prompts.isEmpty {
+            prompts = RunSpeculative.defaultPrompts.map { Prompt(text: $0, tokens: tokenizer.encode($0)) }
+        }
+        return prompts
+    }
+
+    // MARK: Running
+
+    func run() throws -> SpeculativeReport {
+        var results: [SpeculativeReport.Result] = []
+        let standard = try decoder(draft: nil)
+        let speculative = try decoder(draft: draft)
+        console.heading(
+            "\(device.description.name): \(name(targetPath)) (\(millions(target.parameterCount)) parameters), "
+                + (draftPath.map { "draft \(name($0)) (\(millions(draftParameters)))" } ?? "prompt lookup"))
+        for prompt in prompts {
+            if console.isInterrupted { break }
+            console.line("")
+            console.prompt(prompt.text)
+            let plain = try generate(standard, prompt, streams: true)
+            let fast = try generate(speculative, prompt, streams: false)
+            let result = SpeculativeReport.Result(
+                prompt: prompt.text, promptTokens: prompt.tokens, standard: .init(plain, tokenizer),
+                speculative: .init(plain: false, fast, tokenizer), comparesOutputs: comparesOutputs,
+                logitsIdentical: !comparesOutputs || plain.finalLogits.map(\.bitPattern) == fast.finalLogits.map(\.bitPattern))
+            console.show(result)
+            results.append(result)
+        }
+        let rates = try acceptanceRates(speculative)
+        let report = SpeculativeReport(
+            device: device.description.name, target: targetPath, draft: draftPath ?? "prompt-lookup",
+            results: results,
+            summary: .init(
+                results, targetParameters: target.parameterCount, draftParameters: draftParameters,
+                comparedValues: lockstep?.report.values, comparedDispatches: lockstep?.report.dispatches,
+                acceptanceRates: rates))
+        console.show(report.summary)
+        return report
+    }
+
+    /// Leviathan's rule keeps the distribution, not the tokens.
+    private var comparesOutputs: Bool {
+        if case .sampled(_, .rejection) = options.sampling.choice() { false } else { true }
+    }
+
+    private func decoder(draft: DraftSource?, acceptance: Acceptance? = nil) throws -> Decoder {
+        let decoder = try Decoder(
+            device: device, target: target,
+            configuration: .init(
+                draft: draft, schedule: options.draftTokens.policy, choice: options.sampling.choice(acceptance),
+                flavour: options.flavour, contextLength: contextLength))
+        let progress = console.progress("preparing")
+        defer { progress.finish() }
+        try decoder.prepare()
+        // One short generation, so that neither side pays for the driver's first run of a pipeline.
+        if let prompt = prompts.first, prompt.tokens.count + 1 < contextLength, lockstep == nil {
+            _ = try decoder.generate(
+                prompt: prompt.tokens, options: GenerationOptions(maximumNewTokens: 8),
+                isCancelled: { console.isInterrupted })
+        }
+        return decoder
+    }
+
+    private func generate(_ decoder: Decoder, _ prompt: Prompt, streams: Bool) throws -> Generation {
+        var text = tokenizer.streamingDecoder()
+        let generation = try decoder.generate(
+            prompt: prompt.tokens,
+            options: GenerationOptions(
+                maximumNewTokens: options.maxNewTokens, choice: decoder.configuration.choice, stopTokens: stopTokens),
+            onTokens: { tokens in
+                if streams { tokens.forEach { console.stream(text.push($0)) } }
+            }, isCancelled: { console.isInterrupted })
+        if streams { console.stream(text.finish() + "\n") }
+        return generation
+    }
+
+    /// For sampled text, what both rules accept on the same prompts.
+    private func acceptanceRates(_ decoder: Decoder) throws -> [String: Double]? {
+        guard case .sampled(_, let used) = options.sampling.choice(), case .model = draft, lockstep == nil else {
+            return nil
+        }
+        var rates: [String: Double] = [:]
+        for acceptance in Acceptance.allCases {
+            let decoder = acceptance == used ? decoder : try self.decoder(draft: draft, acceptance: acceptance)
+            var telemetry = GenerationTelemetry()
+            for prompt in prompts where !console.isInterrupted {
+                let generation = try generate(decoder, prompt, streams: false)
+                telemetry.draftedTokens += generation.telemetry.draftedTokens
+                telemetry.acceptedTokens += generation.telemetry.acceptedTokens
+            }
+            rates[acceptance.rawValue] = telemetry.acceptanceRate
+        }
+        return rates
+    }
+
+    private func name(_ path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
+
+    private func millions(_ count: Int) -> String { String(format: "%.1fM", Double(count) / 1e6) }
+}
+
+/// A command that cannot start.
+struct SetupError: UserFacingError {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
