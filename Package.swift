@@ -73,7 +73,7 @@ let package = Package(
         .target(name: "VkdynKernels", dependencies: ["VkdynCore"], path: "Shaders", plugins: ["CompileShaders"]),
         .target(name: "VkdynSchedule", dependencies: ["VkdynCore", "VkdynKernels"]),
         .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynSchedule"]),
-        .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule", "VkdynReference"]),
+        .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
         .target(
             name: "VkdynModels", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats"]),
@@ -87,6 +87,17 @@ let package = Package(
                 "VkdynTechniques",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .testTarget(
+            name: "VkdynScheduleTests", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference"]),
+        .testTarget(
+            name: "VkdynVulkanTests",
+            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan"]),
+        .testTarget(
+            name: "VkdynModelsTests",
+            dependencies: [
+                "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynSchedule", "VkdynTechniques",
+                "VkdynVulkan",
+            ], exclude: ["Fixtures"]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
         .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
     ]

@@ -63,12 +63,12 @@ const uint OUTPUTS = QUERIES * DIMENSIONS;
 
 // [query][texel]
 shared vec4 queries[QUERIES * DIMENSIONS * 16u];
-// [parity][group][query]: two sets in turn, so that one can be cleared while the other is read.
+// [parity][group][query]: two sets in turn, so that one can be written while the other is read.
 shared uint block_keys[2u * GROUPS * QUERIES];
 // [group][query][position]
 shared float weights[GROUPS * QUERIES * BLOCK];
-// [group][position]
-shared uint slots[GROUPS * BLOCK];
+// [parity][group][position]
+shared uint slots[2u * GROUPS * BLOCK];
 #if GROUPS > 1
 shared float group_sums[GROUPS * QUERIES];
 shared float group_outputs[GROUPS * OUTPUTS * 64u];
@@ -129,7 +129,7 @@ void main() {
         uint position = block * BLOCK + lane;
         uint slot = slot_of(first_row, min(position, end));
         uint key = key_texel(kv_head, slot);
-        if (HAS_ANCESTORS) slots[group * BLOCK + lane] = slot;
+        if (HAS_ANCESTORS) slots[(parity * GROUPS + group) * BLOCK + lane] = slot;
         float score[QUERIES];
         for (uint q = 0u; q < QUERIES; q++) score[q] = 0.0;
         for (uint t = 0u; t < texels; t++) {
@@ -165,7 +165,7 @@ void main() {
         uint first = block * BLOCK > begin ? block * BLOCK : begin;
         uint stop = min(block * BLOCK + BLOCK - 1u, end) + 1u;
         for (uint p = first; p < stop; p++) {
-            uint place = HAS_ANCESTORS ? slots[group * BLOCK + p % BLOCK] : min(p, cache_capacity - 1u);
+            uint place = HAS_ANCESTORS ? slots[(parity * GROUPS + group) * BLOCK + p % BLOCK] : min(p, cache_capacity - 1u);
             uint value = (kv_head * cache_capacity + place) * head_size + lane;
             float v[DIMENSIONS];
             for (uint d = 0u; d < DIMENSIONS; d++) v[d] = lane + d * 64u < head_size ? value_cache[value + d * 64u] : 0.0;

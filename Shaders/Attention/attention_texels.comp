@@ -12,7 +12,6 @@
 #pragma vkdyn variant(texels_rows1_size64, tile = 1x1x1, ROWS = 1, HEADS = 1, TEXELS = 2)
 #pragma vkdyn variant(texels_rows2_size64, tile = 1x2x1, ROWS = 2, HEADS = 1, TEXELS = 2)
 #pragma vkdyn variant(texels_rows4_size64, tile = 1x4x1, ROWS = 4, HEADS = 1, TEXELS = 2)
-#pragma vkdyn variant(texels_rows8_size64, tile = 1x8x1, ROWS = 8, HEADS = 1, TEXELS = 2)
 #pragma vkdyn variant(texels_heads2_size64, tile = 2x1x1, ROWS = 1, HEADS = 2, TEXELS = 2)
 #pragma vkdyn variant(texels_heads3_size64, tile = 3x1x1, ROWS = 1, HEADS = 3, TEXELS = 2)
 #pragma vkdyn variant(texels_heads4_size64, tile = 4x1x1, ROWS = 1, HEADS = 4, TEXELS = 2)
@@ -59,11 +58,12 @@ const uint LANES = 8u;
 const uint SHARE = 8u;
 const uint QUERIES = ROWS * HEADS;
 
-// [parity][query]: two sets in turn, so that one can be cleared while the other is read.
+// [parity][query]: two sets in turn, so that one can be written while the other is read.
 shared uint block_keys[2u * QUERIES];
 // [query][position]
 shared float weights[QUERIES * BLOCK];
-shared uint slots[BLOCK];
+// [parity][position]
+shared uint slots[2u * BLOCK];
 
 // The block sum and output of one query.
 float sum[QUERIES];
@@ -138,7 +138,7 @@ void main() {
         for (uint s = 0u; s < SHARE; s++) {
             uint slot = slot_of(first_row, min(block_begin + s * LANES + lane, end));
             key[s] = key_texel(kv_head, slot);
-            if (HAS_ANCESTORS) slots[s * LANES + lane] = slot;
+            if (HAS_ANCESTORS) slots[parity * BLOCK + s * LANES + lane] = slot;
         }
         float score[QUERIES * SHARE];
         for (uint i = 0u; i < QUERIES * SHARE; i++) score[i] = 0.0;
@@ -187,12 +187,13 @@ void main() {
         bool is_common = ROWS == 1u || (first >= common_begin && stop - 1u <= common_end);
         uint values = kv_head * cache_capacity;
         for (uint p = is_common ? first : stop; p < stop; p++) {
-            uint place = HAS_ANCESTORS ? slots[p % BLOCK] : min(p, cache_capacity - 1u);
+            uint place = HAS_ANCESTORS ? slots[parity * BLOCK + p % BLOCK] : min(p, cache_capacity - 1u);
             add_values(p, (values + place) * texels, texels, false, lower, last);
         }
-        for (uint p = is_common ? stop : first; p < stop; p++) {
-            uint place = HAS_ANCESTORS ? slots[p % BLOCK] : min(p, cache_capacity - 1u);
-            add_values(p, (values + place) * texels, texels, true, lower, last);
+        if (ROWS > 1u) {
+            for (uint p = is_common ? stop : first; p < stop; p++) {
+                add_values(p, (values + min(p, cache_capacity - 1u)) * texels, texels, true, lower, last);
+            }
         }
 
         // Combination in ascending order.

@@ -13,9 +13,7 @@ struct Console: Sendable {
     /// Set by the first Ctrl-C; a command then ends after the submit that runs.
     var isInterrupted: Bool { Interrupt.isSet }
 
-    func line(_ text: String) {
-        if !isJSON { print(text) }
-    }
+    func line(_ text: String) { stream(text + "\n") }
 
     func heading(_ text: String) { line(bold(text)) }
 

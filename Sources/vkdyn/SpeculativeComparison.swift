@@ -71,11 +71,13 @@ struct SpeculativeComparison {
             return (ReferenceDevice(), nil)
         }
         let device = try DeviceList().open(options.device.device)
-        if let reason = device.inexactness(for: options.flavour) {
-            if options.flavour == .fused {
-                throw SetupError("--flavour fused: \(device.description.name) \(reason); use --flavour separate")
-            }
+        let exactness = try device.probe()
+        if let reason = exactness.reason {
             Console(isJSON: options.json).note("\(device.description.name) is not exact: \(reason)")
+        }
+        if options.flavour == .fused, !exactness.isFused {
+            throw SetupError(
+                "--flavour fused: \(device.description.name) rounds a fused multiply-add twice; use --flavour separate")
         }
         guard options.lockstep else { return (device, nil) }
         let lockstep = LockstepDevice(device)

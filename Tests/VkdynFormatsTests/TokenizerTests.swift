@@ -54,6 +54,18 @@ import Testing
         #expect(broken.finish() == "\u{FFFD}")
     }
 
+    @Test(arguments: ["llama2", "mistral", "gpt2"]) func aContinuationKeepsTheSpaceBeforeItsFirstWord(family: String)
+        throws
+    {
+        let tokenizer = try Tokenizer(folder: Fixture.folder("Tokenizers/" + family))
+        let prompt = tokenizer.encode("one")
+        let all = tokenizer.encode("one two é")
+        try #require(all.starts(with: prompt))
+        var stream = tokenizer.streamingDecoder(after: prompt)
+        #expect(all.dropFirst(prompt.count).map { stream.push($0) }.joined() + stream.finish() == " two é")
+        #expect(tokenizer.decode(all) == "one two é")
+    }
+
     @Test func aFolderNamesItsSpecialTokens() throws {
         let opt = try Tokenizer(folder: Fixture.folder("Tokenizers/opt"))
         #expect(opt.bosTokenID == 2)

@@ -55,7 +55,7 @@ public struct GenerationConfig: Sendable, Equatable {
         set(&topK, try object.optionalInteger("top_k", in: ids))
         set(&topP, try object.optionalNumber("top_p", in: 0...1))
         set(&repetitionPenalty, try object.optionalNumber("repetition_penalty", in: 0...1e6))
-        set(&maxLength, try object.optionalInteger("max_length", in: ids))
-        set(&maxNewTokens, try object.optionalInteger("max_new_tokens", in: ids))
+        set(&maxLength, try object.optionalInteger("max_length", in: 0...Int.max))
+        set(&maxNewTokens, try object.optionalInteger("max_new_tokens", in: 0...Int.max))
     }
 }

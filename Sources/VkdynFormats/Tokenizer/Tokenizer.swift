@@ -56,8 +56,13 @@ public struct Tokenizer: Sendable {
     }
 
     /// A decoder that takes ids one by one and gives out text as soon as it is certain.
-    public func streamingDecoder(skipSpecialTokens: Bool = true) -> StreamingDecoder {
-        StreamingDecoder(pipeline, skipSpecialTokens: skipSpecialTokens)
+    ///
+    /// With `prompt` it gives out what follows the text of those ids: some tokenizers drop the space before the
+    /// first word of a text, which must stay before the first word of a continuation.
+    public func streamingDecoder(after prompt: [Int] = [], skipSpecialTokens: Bool = true) -> StreamingDecoder {
+        var decoder = StreamingDecoder(pipeline, skipSpecialTokens: skipSpecialTokens)
+        for id in prompt { _ = decoder.push(id) }
+        return decoder
     }
 
     /// The id of a token as the vocabulary writes it (`Ġthe`, `▁the`, `</s>`), or nil.

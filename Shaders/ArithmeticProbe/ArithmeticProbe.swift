@@ -1,0 +1,75 @@
+public import VkdynCore
+
+/// Asks a device how it rounds: `sums = a + b; products = a · b; multiplyAdds = a · b + c; widened = halves`.
+///
+/// | buffer       | shape                    | type |
+/// |--------------|--------------------------|------|
+/// | operands     | [count, 3]: a, b, c      | f32  |
+/// | halves       | [4·halfQuads]            | f16, through a texel view |
+/// | sums         | [count]                  | f32  |
+/// | products     | [count]                  | f32  |
+/// | multiplyAdds | [count], in the flavour asked for | f32 |
+/// | widened      | [4·halfQuads]            | f32  |
+///
+/// A device is exact when all of it equals the twin: nearest even, denormals kept, f16 widened exactly. It truly fuses
+/// when `multiplyAdds` equals the twin in the fused flavour. Nothing is reduced; NaN and infinity follow IEEE 754.
+/// Source: IEEE 754-2019, section 5.4.1. Exact by definition.
+public enum ArithmeticProbe: Kernel {
+    public static func work(_ parameters: Parameters) -> WorkExtent { WorkExtent(1) }
+
+    public static func cost(_ call: KernelCall<ArithmeticProbe>) -> Cost {
+        let (count, quads) = (Int(call.parameters.count), Int(call.parameters.halfQuads))
+        return Cost(operations: 4 * count, bytes: 24 * count + 24 * quads)
+    }
+
+    public static func twin(_ b: Views, _ call: KernelCall<ArithmeticProbe>) {
+        for i in 0..<Int(call.parameters.count) {
+            let (x, y, z) = (b.operands[3 * i], b.operands[3 * i + 1], b.operands[3 * i + 2])
+            b.sums[i] = x + y
+            b.products[i] = x * y
+            b.multiplyAdds[i] =
+                call.flavour == .fused
+                ? FusedArithmetic.multiplyAdd(x, y, z) : SeparateArithmetic.multiplyAdd(x, y, z)
+        }
+        for i in 0..<4 * Int(call.parameters.halfQuads) { b.widened[i] = b.halves[i] }
+    }
+
+    /// Operands whose sums, products and fused sums round in every direction, through denormals to infinity; and all
+    /// values of f16.
+    public static func makeProbe(count: Int) -> KernelCase {
+        var random = CaseGenerator(seed: 754)
+        var operands: [Float] = []
+        for i in 0..<count {
+            switch i % 4 {
+            case 0:
+                // A product whose low half decides: c cancels its high half.
+                let (a, b) = (random.floats(1)[0], random.floats(1)[0])
+                operands += [a, b, -(a * b)]
+            case 1:
+                let tiny = Float(bitPattern: UInt32.random(in: 1..<0x0100_0000, using: &random))
+                operands += [tiny, random.floats(1)[0], -tiny]
+            case 2:
+                operands += (0..<3).map { _ in Float(bitPattern: UInt32.random(in: 0...UInt32.max, using: &random)) }
+            default:
+                operands += random.floats(3, scale: 3)
+            }
+        }
+        let halves = (0...UInt16.max).withContiguousBits()
+        return makeCase(
+            "\(count) operands, all f16",
+            Contents(
+                operands: .floats(operands), halves: BufferContents(elementType: .f16, bytes: halves),
+                sums: .unwritten(count), products: .unwritten(count), multiplyAdds: .unwritten(count),
+                widened: .unwritten(1 << 16)),
+            Parameters(count: UInt32(count), halfQuads: 1 << 14))
+    }
+
+    public static var cases: [KernelCase] { [makeProbe(count: 4096)] }
+}
+
+extension ClosedRange<UInt16> {
+    /// The numbers of the range, little-endian.
+    fileprivate func withContiguousBits() -> [UInt8] {
+        flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] }
+    }
+}
