@@ -87,6 +87,7 @@ let package = Package(
                 "VkdynTechniques",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .testTarget(name: "CommandTests", dependencies: ["vkdyn"]),
         .testTarget(
             name: "VkdynScheduleTests", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference"]),
         .testTarget(

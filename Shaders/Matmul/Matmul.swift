@@ -35,12 +35,17 @@ public enum Matmul: Kernel {
         let prefix = isBitWeights ? "bits_" : ""
         let general = prefix + "general"
         guard call.parameters.depth % 4 == 0 else { return [general] }
-        let tiled = [1, 2, 3, 4, 5, 6, 7, 8]
         let rows = Int(call.parameters.rowCapacity)
         // The smallest tile that holds all rows, else the largest; the others remain legal.
-        let best = tiled.first { $0 >= rows } ?? 8
-        return ([best] + tiled.filter { $0 != best }).map { "\(prefix)rows\($0)" } + [general]
+        func ordered(_ lanes: Int, _ tiles: [Int]) -> [String] {
+            let best = tiled(tiles, rows)
+            return ([best] + tiles.filter { $0 != best }).map { "\(prefix)lanes\(lanes)_rows\($0)" }
+        }
+        let (cpu, gpu) = (ordered(8, Array(1...8)), ordered(32, [1, 2, 4, 8]))
+        return (traits.kind == .cpu ? cpu + gpu : gpu + cpu) + [general]
     }
+
+    private static func tiled(_ tiles: [Int], _ rows: Int) -> Int { tiles.first { $0 >= rows } ?? tiles[tiles.count - 1] }
 
     public static func twin(_ b: Views, _ call: KernelCall<Matmul>) {
         switch call.flavour {

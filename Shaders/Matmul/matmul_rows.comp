@@ -8,24 +8,33 @@
 #include "arithmetic.glsl"
 #include "activation.glsl"
 
-#pragma vkdyn variant(rows1, tile = 32x1x1, ROWS = 1, QUADS = 1)
-#pragma vkdyn variant(rows2, tile = 32x2x1, ROWS = 2, QUADS = 1)
-#pragma vkdyn variant(rows3, tile = 32x3x1, ROWS = 3, QUADS = 1)
-#pragma vkdyn variant(rows4, tile = 32x4x1, ROWS = 4, QUADS = 1)
-#pragma vkdyn variant(rows5, tile = 32x5x1, ROWS = 5, QUADS = 1)
-#pragma vkdyn variant(rows6, tile = 32x6x1, ROWS = 6, QUADS = 1)
-#pragma vkdyn variant(rows7, tile = 32x7x1, ROWS = 7, QUADS = 1)
-#pragma vkdyn variant(rows8, tile = 32x8x1, ROWS = 8, QUADS = 1)
-#pragma vkdyn variant(bits_rows1, tile = 32x1x1, ROWS = 1, QUADS = 1, WEIGHT_BITS = 1)
-#pragma vkdyn variant(bits_rows2, tile = 32x2x1, ROWS = 2, QUADS = 1, WEIGHT_BITS = 1)
-#pragma vkdyn variant(bits_rows3, tile = 32x3x1, ROWS = 3, QUADS = 1, WEIGHT_BITS = 1)
-#pragma vkdyn variant(bits_rows4, tile = 32x4x1, ROWS = 4, QUADS = 1, WEIGHT_BITS = 1)
-#pragma vkdyn variant(bits_rows5, tile = 32x5x1, ROWS = 5, QUADS = 1, WEIGHT_BITS = 1)
-#pragma vkdyn variant(bits_rows6, tile = 32x6x1, ROWS = 6, QUADS = 1, WEIGHT_BITS = 1)
-#pragma vkdyn variant(bits_rows7, tile = 32x7x1, ROWS = 7, QUADS = 1, WEIGHT_BITS = 1)
-#pragma vkdyn variant(bits_rows8, tile = 32x8x1, ROWS = 8, QUADS = 1, WEIGHT_BITS = 1)
+// LANES is 8 for CPU drivers, whose threads share a small product more evenly so, and 32 for GPUs.
+#pragma vkdyn variant(lanes8_rows1, tile = 8x1x1, ROWS = 1, QUADS = 1, LANES = 8)
+#pragma vkdyn variant(lanes8_rows2, tile = 8x2x1, ROWS = 2, QUADS = 1, LANES = 8)
+#pragma vkdyn variant(lanes8_rows3, tile = 8x3x1, ROWS = 3, QUADS = 1, LANES = 8)
+#pragma vkdyn variant(lanes8_rows4, tile = 8x4x1, ROWS = 4, QUADS = 1, LANES = 8)
+#pragma vkdyn variant(lanes8_rows5, tile = 8x5x1, ROWS = 5, QUADS = 1, LANES = 8)
+#pragma vkdyn variant(lanes8_rows6, tile = 8x6x1, ROWS = 6, QUADS = 1, LANES = 8)
+#pragma vkdyn variant(lanes8_rows7, tile = 8x7x1, ROWS = 7, QUADS = 1, LANES = 8)
+#pragma vkdyn variant(lanes8_rows8, tile = 8x8x1, ROWS = 8, QUADS = 1, LANES = 8)
+#pragma vkdyn variant(lanes32_rows1, tile = 32x1x1, ROWS = 1, QUADS = 1, LANES = 32)
+#pragma vkdyn variant(lanes32_rows2, tile = 32x2x1, ROWS = 2, QUADS = 1, LANES = 32)
+#pragma vkdyn variant(lanes32_rows4, tile = 32x4x1, ROWS = 4, QUADS = 1, LANES = 32)
+#pragma vkdyn variant(lanes32_rows8, tile = 32x8x1, ROWS = 8, QUADS = 1, LANES = 32)
+#pragma vkdyn variant(bits_lanes8_rows1, tile = 8x1x1, ROWS = 1, QUADS = 1, LANES = 8, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes8_rows2, tile = 8x2x1, ROWS = 2, QUADS = 1, LANES = 8, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes8_rows3, tile = 8x3x1, ROWS = 3, QUADS = 1, LANES = 8, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes8_rows4, tile = 8x4x1, ROWS = 4, QUADS = 1, LANES = 8, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes8_rows5, tile = 8x5x1, ROWS = 5, QUADS = 1, LANES = 8, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes8_rows6, tile = 8x6x1, ROWS = 6, QUADS = 1, LANES = 8, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes8_rows7, tile = 8x7x1, ROWS = 7, QUADS = 1, LANES = 8, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes8_rows8, tile = 8x8x1, ROWS = 8, QUADS = 1, LANES = 8, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes32_rows1, tile = 32x1x1, ROWS = 1, QUADS = 1, LANES = 32, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes32_rows2, tile = 32x2x1, ROWS = 2, QUADS = 1, LANES = 32, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes32_rows4, tile = 32x4x1, ROWS = 4, QUADS = 1, LANES = 32, WEIGHT_BITS = 1)
+#pragma vkdyn variant(bits_lanes32_rows8, tile = 32x8x1, ROWS = 8, QUADS = 1, LANES = 32, WEIGHT_BITS = 1)
 
-layout(local_size_x = 32) in;
+layout(local_size_x = LANES) in;
 
 layout(constant_id = 0) const uint ACTIVATION = 0u;
 layout(constant_id = 1) const bool HAS_BIAS = false;
@@ -53,7 +62,7 @@ layout(push_constant) uniform Parameters {
 void main() {
     uint quad_count = (columns + 3u) / 4u;
     // Quads of one invocation lie a workgroup apart, so that neighbours read neighbouring texels.
-    uint first_quad = gl_WorkGroupID.x * 32u * QUADS + gl_LocalInvocationID.x;
+    uint first_quad = gl_WorkGroupID.x * LANES * QUADS + gl_LocalInvocationID.x;
     uint first_row = gl_WorkGroupID.y * ROWS;
     uint row_count = min(rows.count, row_capacity);
     if (first_quad >= quad_count || first_row >= row_count) return;
@@ -72,7 +81,7 @@ void main() {
                 x[r] = texelFetch(source, int(row * depth_texels + texel));
             }
             for (uint q = 0u; q < unrolled(QUADS); q++) {
-                uint quad = min(first_quad + q * 32u, quad_count - 1u);
+                uint quad = min(first_quad + q * LANES, quad_count - 1u);
                 uint base = texel * 4u * quad_count + quad;
                 vec4 w0 = weight(base);
                 vec4 w1 = weight(base + quad_count);
@@ -95,7 +104,7 @@ void main() {
     for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) staged[i] = total[i];
     uint own_rows = min(row_count - first_row, ROWS);
     for (uint q = 0u; q < unrolled(QUADS); q++) {
-        uint quad = first_quad + q * 32u;
+        uint quad = first_quad + q * LANES;
         if (quad >= quad_count) break;
         for (uint r = 0u; r < own_rows; r++) store_quad(first_row + r, quad, staged[q * ROWS + r]);
     }

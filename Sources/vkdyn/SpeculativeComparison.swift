@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import VkdynCore
 import VkdynFormats
@@ -120,6 +121,8 @@ struct SpeculativeComparison {
             console.prompt(prompt.text)
             let plain = try generate(standard, prompt, streams: true)
             let fast = try generate(speculative, prompt, streams: false)
+            // What a Ctrl-C cut short is not compared.
+            if console.isInterrupted { break }
             let result = SpeculativeReport.Result(
                 prompt: prompt.text, promptTokens: prompt.tokens, standard: .init(plain, tokenizer),
                 speculative: .init(plain: false, fast, tokenizer), comparesOutputs: comparesOutputs,
@@ -127,6 +130,7 @@ struct SpeculativeComparison {
             console.show(result)
             results.append(result)
         }
+        if console.isInterrupted { throw ExitCode(130) }
         let rates = try acceptanceRates(speculative)
         let report = SpeculativeReport(
             device: device.description.name, target: targetPath, draft: draftPath ?? "prompt-lookup",
