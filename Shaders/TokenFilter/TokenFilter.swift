@@ -107,7 +107,7 @@ public enum TokenFilter: Kernel {
         // All settings over all special rows; ties at the threshold fall to the lowest index.
         for width in [7, 516] {
             let special = RowCases.special(width: width, &random)
-            for setting in settings + [(1, 3, 0.5), (0.5, 5, 0.3), (1e-38, 100, 0.7), (Float(bitPattern: 2), 4, 0.9)] {
+            for setting in settings + [(1, 3, 0.5), (1, 4, 0.5), (0.5, 5, 0.3), (1e-38, 100, 0.7), (Float(bitPattern: 2), 4, 0.9)] {
                 cases.append(
                     makeCase(
                         "special rows, width \(width)", rows: special.count, capacity: special.count, width: width,

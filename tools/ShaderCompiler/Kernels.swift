@@ -34,14 +34,16 @@ struct KernelCompiler {
                 pragmas.variants.isEmpty
                 ? [VariantPragma(name: file == primary ? "default" : Naming.suffix(fileStem, of: stem), tile: nil, settings: [])]
                 : pragmas.variants
-            var modules: [String: (words: [UInt32], emulated: [UInt32]?, interface: ModuleInterface)] = [:]
+            var modules: [String: Module] = [:]
             for pragma in declared {
                 let constantNames = pragma.settings.map(\.name).filter { declaresConstant($0, source) }
                 variantConstants.formUnion(constantNames)
                 let definitions = pragma.settings.filter { !constantNames.contains($0.name) }
                     .map { ($0.name, $0.value) }
                 let key = definitions.map { "\($0)=\($1)" }.joined(separator: ",")
-                let module = try modules[key] ?? compile(file: file, definitions: definitions)
+                let suffix = modules.isEmpty ? "" : "_\(modules.count + 1)"
+                let module = try modules[key]
+                    ?? compile(file: file, definitions: definitions, name: fileStem + suffix)
                 modules[key] = module
                 let settings: [(id: Int, bits: UInt32)] = try pragma.settings
                     .filter { constantNames.contains($0.name) }
@@ -53,8 +55,7 @@ struct KernelCompiler {
                     }
                 variants.append(
                     Variant(
-                        name: pragma.name, file: file, moduleName: fileStem + (modules.count > 1 ? "_\(modules.count)" : ""),
-                        words: module.words, emulatedWords: module.emulated, interface: module.interface,
+                        name: pragma.name, file: file, moduleName: module.name, words: module.words, emulatedWords: module.emulated, interface: module.interface,
                         tile: pragma.tile ?? module.interface.localSize, constants: settings))
             }
         }
@@ -74,10 +75,16 @@ struct KernelCompiler {
             of: #"constant_id\s*=\s*\d+\s*\)\s*const\s+\w+\s+"# + name + #"\b"#, options: .regularExpression) != nil
     }
 
-    private func compile(
-        file: String, definitions: [(String, String)]
-    ) throws -> (words: [UInt32], emulated: [UInt32]?, interface: ModuleInterface) {
-        func module(_ definitions: [(String, String)]) throws -> (words: [UInt32], interface: ModuleInterface) {
+    /// One compilation of a shader, shared by the variants with the same macros.
+    private struct Module {
+        let name: String
+        let words: [UInt32]
+        let emulated: [UInt32]?
+        let interface: ModuleInterface
+    }
+
+    private func compile(file: String, definitions: [(String, String)], name: String) throws -> Module {
+        func words(_ definitions: [(String, String)]) throws -> (words: [UInt32], interface: ModuleInterface) {
             let words = try glsl.compile(file: file, definitions: definitions)
             let interface = try Reflection.reflect(words, file: file)
             var module = SPIRVModule(words: words)
@@ -86,10 +93,10 @@ struct KernelCompiler {
             try Lint.check(module, file: file)
             return (module.words, interface)
         }
-        let (words, interface) = try module(definitions)
+        let (compiled, interface) = try words(definitions)
         let emulated =
-            interface.usesFlavour ? try module(definitions + [("VKDYN_FUSED_EMULATION", "1")]).words : nil
-        return (words, emulated, interface)
+            interface.usesFlavour ? try words(definitions + [("VKDYN_FUSED_EMULATION", "1")]).words : nil
+        return Module(name: name, words: compiled, emulated: emulated, interface: interface)
     }
 
     /// Variants are one kernel: they bind the same buffers by the same names and take the same parameters.
