@@ -55,7 +55,7 @@ let package = Package(
     name: "vkdyn",
     products: [
         .library(name: "Vkdyn", targets: ["Vkdyn"]),
-        .library(name: "VkdynKernels", targets: ["VkdynKernels"]),
+        .library(name: "VkdynKernels", targets: ["VkdynKernels", "VkdynCore"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")

@@ -32,7 +32,7 @@ public struct GenerationResult: Sendable {
 /// A generation that runs: its events in order, to be iterated once.
 ///
 /// It began when it was asked for and does not wait for its consumer. It ends early, after the submit that runs, when
-/// the consuming task is cancelled or the loop over it is left.
+/// the consuming task is cancelled, the loop over it is left, or the sequence is let go.
 ///
 /// Iterating throws `GenerationError` for a prompt that is empty, too long, or outside the vocabulary,
 /// `InvalidOption`, `DeviceError`, and `CancellationError` when the task was cancelled.

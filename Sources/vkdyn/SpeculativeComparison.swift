@@ -144,7 +144,8 @@ struct SpeculativeComparison {
         let generation = try decoder.generate(
             prompt: prompt.tokens,
             options: GenerationOptions(
-                maximumNewTokens: options.maxNewTokens, choice: decoder.configuration.choice, stopTokens: pair.stopTokens),
+                maximumNewTokens: options.maxNewTokens, choice: decoder.configuration.choice,
+                stopTokens: pair.stopTokens),
             onTokens: { tokens in
                 if streams { tokens.forEach { console.stream(text.push($0)) } }
             }, isCancelled: { console.isInterrupted })
