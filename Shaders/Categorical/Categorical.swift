@@ -15,7 +15,7 @@ public import VkdynCore
 /// counter. Sums are of integers, exact in any order.
 /// NaN and negative probabilities weigh 0, those above 1 weigh 2³⁰. A row that weighs 0 altogether gives its argmax
 /// (lowest index for ties, NaN lowest), an empty one 0. Rows beyond the count are not touched.
-/// Source: inversion. Error: an index's probability is at most (width + 1) · 2⁻³⁰ + 2⁻²⁴ from p / Σp.
+/// Source: inversion. Error: an index's probability is at most (width + 1) · 2⁻³⁰ + 2⁻²⁴ from p / Σp, for Σp near 1.
 public enum Categorical: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent {
         WorkExtent(Int(parameters.rowCapacity), rowAxis: .x)

@@ -19,7 +19,8 @@ public import VkdynCore
 /// all the mass. The temperature is above 0. Rows beyond the count are not touched.
 /// Source: Fan, Lewis and Dauphin (arXiv 1805.04833) for top-k, Holtzman et al. (arXiv 1904.09751) for top-p; the order
 /// is that of transformers' `generate`, which keeps all ties with the k-th token.
-/// Error: a kept value at most 2 ulp from the exact quotient; a mass at most 1 + 2⁶ units of 2⁻³⁰.
+/// Error: a kept value at most 2 ulp from the exact quotient; a mass at most 2⁷ units of 2⁻³⁰
+/// from that of the scaled logits.
 public enum TokenFilter: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent {
         WorkExtent(Int(parameters.rowCapacity), rowAxis: .x)

@@ -4,11 +4,11 @@ import VkdynVulkan
 
 /// The devices that model tests run on.
 enum TestDevices {
-    private static let vulkan = Result { () throws(DeviceError) in
+    private static let opened = Result { () throws(DeviceError) in
         try DeviceList(options: .init(validation: true, emulatesFused: true)).open()
     }
 
-    static func vulkan() throws -> VulkanDevice { try vulkan.get() }
+    static func vulkan() throws -> VulkanDevice { try opened.get() }
     static let reference = ReferenceDevice()
 
     enum Choice: String, CaseIterable, Sendable { case reference, vulkan }

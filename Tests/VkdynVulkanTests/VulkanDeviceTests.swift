@@ -11,7 +11,7 @@ import VkdynSchedule
     @Test func bytesWrittenAreReadBack() throws {
         let device = try TestDevice.open()
         for placement in [BufferPlacement.device, .shared] {
-            let values = (0..<100_000).map { UInt32($0 &* 2_654_435_761) }
+            let values = (0..<100_000).map { UInt32(truncatingIfNeeded: $0 &* 2_654_435_761) }
             let buffer = try device.makeBuffer(.u32, count: values.count, placement: placement, label: "values")
             try device.write(values, to: buffer)
             #expect(try device.read(UInt32.self, from: buffer, at: 77, count: 5000) == Array(values[77..<5077]))
