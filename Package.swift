@@ -53,7 +53,10 @@ func linksShaderc(_ libraries: [String]) -> Bool {
 
 let package = Package(
     name: "vkdyn",
-    products: [],
+    products: [
+        .library(name: "Vkdyn", targets: ["Vkdyn"]),
+        .library(name: "VkdynKernels", targets: ["VkdynKernels", "VkdynCore"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
     ],
@@ -80,6 +83,12 @@ let package = Package(
         .target(
             name: "VkdynTechniques",
             dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats", "VkdynModels"]),
+        .target(
+            name: "Vkdyn",
+            dependencies: [
+                "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan", "VkdynFormats",
+                "VkdynModels", "VkdynTechniques",
+            ]),
         .executableTarget(
             name: "vkdyn",
             dependencies: [
@@ -99,6 +108,9 @@ let package = Package(
                 "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynSchedule", "VkdynTechniques",
                 "VkdynVulkan",
             ], exclude: ["Fixtures"]),
+        .testTarget(
+            name: "VkdynTests",
+            dependencies: ["Vkdyn", "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynTechniques"]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
         .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
     ]

@@ -42,10 +42,10 @@ public struct ModelFolder: Sendable {
     /// Loads the model of whatever architecture the configuration names.
     /// - Parameters:
     ///   - weightType: storage of matrices on the device; nil keeps the checkpoint's own.
-    ///   - progress: called with the bytes loaded so far and in all.
+    ///   - progress: called with the bytes loaded so far and in all; what it throws ends the loading.
     public func load(
         on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil,
-        progress: @escaping (Int, Int) -> Void = { _, _ in }
+        progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> any DecoderModel {
         let loader = WeightLoader(
             checkpoint: checkpoint, device: device, weightType: weightType, progress: progress)

@@ -8,8 +8,8 @@ public struct WeightLoader {
     public let device: any Device
     /// The storage type of matrices; nil keeps the checkpoint's own.
     public let weightType: ElementType?
-    /// Called with the bytes loaded so far and in all.
-    private let progress: (Int, Int) -> Void
+    /// Called with the bytes loaded so far and in all; what it throws ends the loading.
+    private let progress: (Int, Int) throws -> Void
     private let totalBytes: Int
     private var loadedBytes = 0
     /// Elements of every tensor loaded so far: the model's parameters.
@@ -17,7 +17,7 @@ public struct WeightLoader {
 
     public init(
         checkpoint: SafetensorsCheckpoint, device: any Device, weightType: ElementType?,
-        progress: @escaping (Int, Int) -> Void = { _, _ in }
+        progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) {
         self.checkpoint = checkpoint
         self.device = device
@@ -44,7 +44,7 @@ public struct WeightLoader {
                 let tensor = try checkpoint.tensor(name + ".bias")
                 try tensor.requireShape([count])
                 bias += try finiteFloats(tensor)
-                tally(tensor)
+                try tally(tensor)
             }
         }
         let table = try packed(matrices, label: label)
@@ -67,7 +67,7 @@ public struct WeightLoader {
     public mutating func vector(_ name: String, count: Int, label: String) throws -> Buffer {
         let tensor = try checkpoint.tensor(name)
         try tensor.requireShape([count])
-        tally(tensor)
+        try tally(tensor)
         return try device.makeBuffer(.floats(try finiteFloats(tensor)), label: label)
     }
 
@@ -77,7 +77,7 @@ public struct WeightLoader {
     ) throws -> Buffer {
         let tensor = try checkpoint.tensor(name)
         try tensor.requireShape([rows, width])
-        tally(tensor)
+        try tally(tensor)
         let values = try finiteFloats(tensor)
         return try device.makeBuffer(
             .floats(Array(values[(firstRow * width)...]), as: weightType ?? tensor.elementType), label: label)
@@ -89,7 +89,7 @@ public struct WeightLoader {
         let packed = try PackedWeights(matrices, as: weightType ?? matrices[0].elementType)
         let buffer = try device.makeBuffer(
             BufferContents(elementType: packed.elementType, bytes: packed.bytes), label: label)
-        matrices.forEach { tally($0) }
+        for matrix in matrices { try tally(matrix) }
         return (buffer, packed.columns)
     }
 
@@ -99,9 +99,9 @@ public struct WeightLoader {
         return try tensor.floats()
     }
 
-    private mutating func tally(_ tensor: TensorView) {
+    private mutating func tally(_ tensor: TensorView) throws {
         parameterCount += tensor.elementCount
         loadedBytes += tensor.byteCount
-        progress(loadedBytes, totalBytes)
+        try progress(loadedBytes, totalBytes)
     }
 }

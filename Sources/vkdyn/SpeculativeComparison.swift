@@ -13,13 +13,9 @@ struct SpeculativeComparison {
     private let options: RunSpeculative
     private let device: any Device
     private let lockstep: LockstepDevice?
-    private let targetPath: String
-    private let draftPath: String?
+    private let pair: SpeculativePair
     private let tokenizer: Tokenizer
     private let target: any DecoderModel
-    private let draft: DraftSource
-    private let draftParameters: Int
-    private let stopTokens: Set<Int>
     private let prompts: [Prompt]
     private let contextLength: Int
     private let console: Console
@@ -34,33 +30,8 @@ struct SpeculativeComparison {
         let console = Console(isJSON: options.json)
         self.console = console
         (device, lockstep) = try Self.open(options)
-        guard let targetPath = options.target ?? ShippedModels.folder("prose-target") else {
-            throw SetupError("no --target given, and the shipped models are not beside this program; set VKDYN_MODELS")
-        }
-        self.targetPath = targetPath
-        let usesLookup = options.draft == "prompt-lookup"
-        draftPath = usesLookup ? nil : options.draft ?? (options.target == nil ? ShippedModels.folder("prose-draft") : nil)
-        if !usesLookup, draftPath == nil {
-            throw SetupError("--target \(targetPath) needs --draft: a folder or prompt-lookup")
-        }
-        let folder = try ModelFolder(targetPath)
-        tokenizer = try Tokenizer(folder: targetPath)
-        stopTokens = Set(folder.generation.eosTokenIDs)
-        target = try Self.load(folder, "target", options, device, console)
-        if let draftPath {
-            let draftFolder = try ModelFolder(draftPath)
-            try VocabularyCheck.requireEqual(target: tokenizer, draft: try Tokenizer(folder: draftPath))
-            let model = try Self.load(draftFolder, "draft", options, device, console)
-            guard model.vocabularySize == target.vocabularySize else {
-                throw SetupError(
-                    "\(draftPath): vocab_size \(model.vocabularySize) differs from the target's \(target.vocabularySize)")
-            }
-            draft = .model(model)
-            draftParameters = model.parameterCount
-        } else {
-            draft = .promptLookup(maximumLength: 2)
-            draftParameters = 0
-        }
+        pair = try Self.load(options, device, console)
+        (target, tokenizer) = (pair.target, pair.tokenizer)
         prompts = Self.prompts(options, tokenizer)
         let longest = prompts.map(\.tokens.count).max() ?? 1
         contextLength = min(target.contextLength, longest + options.maxNewTokens)
@@ -86,13 +57,19 @@ struct SpeculativeComparison {
     }
 
     private static func load(
-        _ folder: ModelFolder, _ role: String, _ options: RunSpeculative, _ device: any Device, _ console: Console
-    ) throws -> any DecoderModel {
-        let progress = console.progress("loading the \(role)")
-        defer { progress.finish() }
-        return try folder.load(on: device, weightType: options.weights) { done, total in
-            progress.update(Double(done) / Double(max(total, 1)))
+        _ options: RunSpeculative, _ device: any Device, _ console: Console
+    ) throws -> SpeculativePair {
+        let draft: DraftChoice
+        switch (options.draft, options.target) {
+        case ("prompt-lookup", _): draft = .promptLookup
+        case (let path?, _): draft = .folder(path)
+        case (nil, nil): draft = .shipped
+        case (nil, let target?): throw SetupError("--target \(target) needs --draft: a folder or prompt-lookup")
         }
+        let folders = try SpeculativeFolders(target: options.target.map { .folder($0) } ?? .shipped, draft: draft)
+        let progress = console.progress("loading the models")
+        defer { progress.finish() }
+        return try folders.load(on: device, weightType: options.weights) { progress.update($0.fraction) }
     }
 
     private static func prompts(_ options: RunSpeculative, _ tokenizer: Tokenizer) -> [Prompt] {
@@ -111,10 +88,10 @@ struct SpeculativeComparison {
     func run() throws -> SpeculativeReport {
         var results: [SpeculativeReport.Result] = []
         let standard = try decoder(draft: nil)
-        let speculative = try decoder(draft: draft)
+        let speculative = try decoder(draft: pair.draft)
         console.heading(
-            "\(device.description.name): \(name(targetPath)) (\(millions(target.parameterCount)) parameters), "
-                + (draftPath.map { "draft \(name($0)) (\(millions(draftParameters)))" } ?? "prompt lookup"))
+            "\(device.description.name): \(name(pair.targetPath)) (\(millions(target.parameterCount)) parameters), "
+                + (pair.draftPath.map { "draft \(name($0)) (\(millions(pair.draftParameterCount)))" } ?? "prompt lookup"))
         for prompt in prompts {
             if console.isInterrupted { break }
             console.line("")
@@ -133,10 +110,10 @@ struct SpeculativeComparison {
         if console.isInterrupted { throw ExitCode(130) }
         let rates = try acceptanceRates(speculative)
         let report = SpeculativeReport(
-            device: device.description.name, target: targetPath, draft: draftPath ?? "prompt-lookup",
+            device: device.description.name, target: pair.targetPath, draft: pair.draftPath ?? "prompt-lookup",
             results: results,
             summary: .init(
-                results, targetParameters: target.parameterCount, draftParameters: draftParameters,
+                results, targetParameters: target.parameterCount, draftParameters: pair.draftParameterCount,
                 comparedValues: lockstep?.report.values, comparedDispatches: lockstep?.report.dispatches,
                 acceptanceRates: rates))
         console.show(report.summary)
@@ -171,7 +148,8 @@ struct SpeculativeComparison {
         let generation = try decoder.generate(
             prompt: prompt.tokens,
             options: GenerationOptions(
-                maximumNewTokens: options.maxNewTokens, choice: decoder.configuration.choice, stopTokens: stopTokens),
+                maximumNewTokens: options.maxNewTokens, choice: decoder.configuration.choice,
+                stopTokens: pair.stopTokens),
             onTokens: { tokens in
                 if streams { tokens.forEach { console.stream(text.push($0)) } }
             }, isCancelled: { console.isInterrupted })
@@ -181,12 +159,12 @@ struct SpeculativeComparison {
 
     /// For sampled text, what both rules accept on the same prompts.
     private func acceptanceRates(_ decoder: Decoder) throws -> [String: Double]? {
-        guard case .sampled(_, let used) = options.sampling.choice(), case .model = draft, lockstep == nil else {
+        guard case .sampled(_, let used) = options.sampling.choice(), case .model = pair.draft, lockstep == nil else {
             return nil
         }
         var rates: [String: Double] = [:]
         for acceptance in Acceptance.allCases {
-            let decoder = acceptance == used ? decoder : try self.decoder(draft: draft, acceptance: acceptance)
+            let decoder = acceptance == used ? decoder : try self.decoder(draft: pair.draft, acceptance: acceptance)
             var telemetry = GenerationTelemetry()
             for prompt in prompts where !console.isInterrupted {
                 let generation = try generate(decoder, prompt, streams: false)

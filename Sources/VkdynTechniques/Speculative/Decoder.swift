@@ -92,11 +92,13 @@ public final class Decoder: @unchecked Sendable {
         isCancelled: () -> Bool = { false }
     ) throws -> Generation {
         try check(prompt, options)
+        let choice = options.choice ?? configuration.choice
+        precondition(choice.kind == configuration.choice.kind, "plans were made for another kind of choice")
         var telemetry = GenerationTelemetry()
         telemetry.promptTokens = prompt.count
         let clock = ContinuousClock()
         let start = clock.now
-        try writeState(prompt)
+        try writeState(prompt, choice)
         try readPrompt(prompt.count, isCancelled)
         telemetry.prefillSeconds = (clock.now - start).seconds
         let decodeStart = clock.now
@@ -155,11 +157,11 @@ public final class Decoder: @unchecked Sendable {
         }
     }
 
-    private func writeState(_ prompt: [Int]) throws(DeviceError) {
+    private func writeState(_ prompt: [Int], _ choice: TokenChoice) throws(DeviceError) {
         try device.write(SequenceState(length: UInt32(prompt.count)), to: buffers.state)
         try device.write(prompt.map(UInt32.init), to: buffers.tokens)
         var parameters = SamplingParameters(temperature: 1, topP: 1)
-        if case .sampled(let sampling, _) = configuration.choice {
+        if case .sampled(let sampling, _) = choice {
             parameters.temperature = sampling.temperature
             parameters.topK = UInt32(clamping: sampling.topK)
             parameters.topP = sampling.topP

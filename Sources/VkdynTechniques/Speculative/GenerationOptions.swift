@@ -9,6 +9,17 @@ public enum TokenChoice: Sendable, Equatable {
 
     public var isGreedy: Bool { self == .greedy }
 
+    /// What plans depend on; the parameters of sampling are data that they read.
+    public enum Kind: Sendable, Hashable { case greedy, coupled, rejection }
+
+    public var kind: Kind {
+        switch self {
+        case .greedy: .greedy
+        case .sampled(_, .coupled): .coupled
+        case .sampled(_, .rejection): .rejection
+        }
+    }
+
     /// Leviathan's rule needs probabilities; greedy and coupled drafts are compared with the target's own choice.
     var usesRejection: Bool {
         if case .sampled(_, .rejection) = self { true } else { false }
@@ -50,10 +61,11 @@ public enum DraftSource: Sendable {
 
 public struct GenerationOptions: Sendable {
     public var maximumNewTokens: Int
-    public var choice: TokenChoice
+    /// Nil for the decoder's own; another must be of the same kind, with parameters and a seed of its own.
+    public var choice: TokenChoice?
     public var stopTokens: Set<Int>
 
-    public init(maximumNewTokens: Int = 80, choice: TokenChoice = .greedy, stopTokens: Set<Int> = []) {
+    public init(maximumNewTokens: Int = 80, choice: TokenChoice? = nil, stopTokens: Set<Int> = []) {
         self.maximumNewTokens = maximumNewTokens
         self.choice = choice
         self.stopTokens = stopTokens
