@@ -75,8 +75,8 @@ let package = Package(
             path: "tools/CompileShaders"),
         .target(name: "VkdynKernels", dependencies: ["VkdynCore"], path: "Shaders", plugins: ["CompileShaders"]),
         .target(name: "VkdynSchedule", dependencies: ["VkdynCore", "VkdynKernels"]),
-        .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynSchedule"]),
-        .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference"]),
+        .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
+        .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
         .target(
             name: "VkdynModels", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats"]),

@@ -2,17 +2,6 @@ public import VkdynCore
 public import VkdynSchedule
 import Synchronization
 
-/// A device that can run one step of a plan at a time and show any buffer of it.
-public protocol SteppableDevice: Device {
-    func prepareStepping(_ plan: Plan) throws(DeviceError) -> any SteppablePlan
-}
-
-public protocol SteppablePlan: PreparedPlan {
-    func run(step: Int) throws(DeviceError)
-    /// The bytes of a persistent or transient buffer.
-    func read(_ buffer: Buffer) throws(DeviceError) -> [UInt8]
-}
-
 /// Runs every dispatch on a device and on its twin and stops at the first differing bit.
 ///
 /// All buffers are mirrored on the host, so that only what a dispatch wrote is read back.

@@ -28,6 +28,17 @@ public protocol PreparedPlan: AnyObject, Sendable {
     func run() throws(DeviceError)
 }
 
+/// A device that can run one step of a plan at a time and show any buffer of it.
+public protocol SteppableDevice: Device {
+    func prepareStepping(_ plan: Plan) throws(DeviceError) -> any SteppablePlan
+}
+
+public protocol SteppablePlan: PreparedPlan {
+    func run(step: Int) throws(DeviceError)
+    /// The bytes of a persistent or transient buffer.
+    func read(_ buffer: Buffer) throws(DeviceError) -> [UInt8]
+}
+
 /// Bytes of a buffer.
 public struct BufferPart: Sendable {
     public let buffer: Buffer

@@ -1,7 +1,6 @@
 import CVulkan
 import Synchronization
 public import VkdynCore
-public import VkdynReference
 public import VkdynSchedule
 
 /// Runs plans on a Vulkan 1.2 device.

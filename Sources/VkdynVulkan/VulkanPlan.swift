@@ -1,6 +1,5 @@
 import CVulkan
 import VkdynCore
-import VkdynReference
 import VkdynSchedule
 
 /// A plan with its arena, descriptor sets and command buffer, ready to be submitted again and again.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import VkdynCore
+import VkdynReference
 import VkdynSchedule
 import VkdynVulkan
 

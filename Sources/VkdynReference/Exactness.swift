@@ -1,5 +1,4 @@
 import VkdynKernels
-import VkdynReference
 public import VkdynSchedule
 
 /// What the probe found out about a device's arithmetic.
@@ -10,7 +9,7 @@ public struct Exactness: Sendable {
     public let isFused: Bool
 }
 
-extension VulkanDevice {
+extension Device {
     /// Runs the probe in both flavours and compares it with its twin. A device opened with `emulatesFused` seems to fuse.
     public func probe() throws(DeviceError) -> Exactness {
         let separate = try KernelVerifier(device: self, flavour: .separate).verify(ArithmeticProbe.self)
