@@ -98,6 +98,7 @@ let package = Package(
                 "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynSchedule", "VkdynTechniques",
                 "VkdynVulkan",
             ], exclude: ["Fixtures"]),
+        .testTarget(name: "ShaderCompilerTests", dependencies: ["VkdynCore", "VkdynKernels"]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
         .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
     ]
