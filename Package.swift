@@ -91,7 +91,7 @@ let package = Package(
             name: "VkdynScheduleTests", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference"]),
         .testTarget(
             name: "VkdynVulkanTests",
-            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan"]),
+            dependencies: ["CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan"]),
         .testTarget(
             name: "VkdynModelsTests",
             dependencies: [

@@ -15,7 +15,7 @@ public import VkdynCore
 /// Error: ReLU exact; the others at most 4 ulp of the larger of the result and 2⁻²⁴ · |x|, as the tests measure.
 public enum Activate: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent {
-        WorkExtent(Int(parameters.rowCapacity), rowAxis: .x)
+        Elementwise.work(rowCapacity: parameters.rowCapacity, width: parameters.width)
     }
 
     public static func cost(_ call: KernelCall<Activate>) -> Cost {

@@ -15,7 +15,7 @@ public import VkdynCore
 /// Error: at most half an ulp.
 public enum Add: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent {
-        WorkExtent(Int(parameters.rowCapacity), rowAxis: .x)
+        Elementwise.work(rowCapacity: parameters.rowCapacity, width: parameters.width)
     }
 
     public static func cost(_ call: KernelCall<Add>) -> Cost {

@@ -1,11 +1,11 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
-// One workgroup a row, one element an invocation and step; any width.
+// One workgroup for 256 elements of a row, one an invocation and step; any width.
 
 #include "rows.glsl"
 
-#pragma vkdyn variant(scalars, tile = 1x1x1)
+#pragma vkdyn variant(scalars, tile = 1x64x1)
 
 layout(local_size_x = 64) in;
 
@@ -22,7 +22,8 @@ layout(push_constant) uniform Parameters {
 void main() {
     uint row = gl_WorkGroupID.x;
     if (row >= min(rows.count, row_capacity)) return;
-    for (uint i = gl_LocalInvocationID.x; i < width; i += 64u) {
+    uint first = gl_WorkGroupID.y * 256u;
+    for (uint i = first + gl_LocalInvocationID.x; i < min(first + 256u, width); i += 64u) {
         uint index = row * width + i;
         result[index] = left[index] + right[index];
     }

@@ -71,7 +71,10 @@ public enum Attention: Kernel {
         let names = interface.variants.map(\.name).filter(isLegal)
         var texels = names.filter { $0.hasPrefix("texels_") && p.sourceStride % 4 == 0 }
         var storage = names.filter { !$0.hasPrefix("texels_") }
-        if traits.maximumWorkgroupInvocations < 512 { storage.removeAll { $0.hasPrefix("split") } }
+        // 512 invocations, and up to 31 KiB of shared memory.
+        if traits.maximumWorkgroupInvocations < 512 || traits.sharedMemoryBytes < 32 * 1024 {
+            storage.removeAll { $0.hasPrefix("split") }
+        }
         if cacheElements / 4 > traits.maximumTexels { texels = [] }
         if cacheElements > traits.maximumStorageBytes / 4, !texels.isEmpty { storage = [] }
 

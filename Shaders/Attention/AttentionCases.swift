@@ -19,6 +19,8 @@ extension Attention {
                     cache: 192, extra: 4))
         }
         add(Case("prefill", positions: Array(0..<67), heads: 2, kvHeads: 1, headSize: 32, cache: 128, extra: 8))
+        add(Case("decode", positions: [1099], heads: 8, kvHeads: 2, headSize: 64, cache: 1152))
+        add(Case("long window", positions: [700, 1099], heads: 2, kvHeads: 1, headSize: 32, cache: 1152, window: 600))
         add(Case("verify 5", positions: Array(190..<195), heads: 4, kvHeads: 4, headSize: 64, cache: 256))
         add(Case("encoder", positions: Array(repeating: 76, count: 77), heads: 3, kvHeads: 3, headSize: 64, cache: 128))
         for window in [1, 5, 63, 64, 65, 100] {

@@ -15,7 +15,7 @@ public import VkdynCore
 /// counter. Sums are of integers, exact in any order.
 /// NaN and negative probabilities weigh 0, those above 1 weigh 2³⁰. A row that weighs 0 altogether gives its argmax
 /// (lowest index for ties, NaN lowest), an empty one 0. Rows beyond the count are not touched.
-/// Source: inversion. Error: an index's probability is at most (width + 1) · 2⁻³⁰ + 2⁻²⁴ from p / Σp.
+/// Source: inversion. Error: an index's probability is at most (width + 1) · 2⁻³⁰ + 2⁻²⁴ from p / Σp, for Σp near 1.
 public enum Categorical: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent {
         WorkExtent(Int(parameters.rowCapacity), rowAxis: .x)
@@ -47,7 +47,8 @@ public enum Categorical: Kernel {
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 106)
         func makeCase(
-            _ label: String, rows: Int, capacity: Int, width: Int, probabilities: [Float], stream: UInt32 = 1
+            _ label: String, rows: Int, capacity: Int, width: Int, probabilities: [Float], stream: UInt32 = 1,
+            seed: UInt32? = nil
         ) -> KernelCase {
             Self.makeCase(
                 label, Contents(
@@ -56,8 +57,8 @@ public enum Categorical: Kernel {
                     positions: .words((0..<capacity).map { UInt32($0 * 3 + 5) }),
                     sampling: .structure(
                         SamplingParameters(
-                            temperature: 1, topP: 1, seedLow: .random(in: 0 ... .max, using: &random),
-                            seedHigh: .random(in: 0 ... .max, using: &random))),
+                            temperature: 1, topP: 1, seedLow: seed ?? .random(in: 0 ... .max, using: &random),
+                            seedHigh: seed.map { _ in 0 } ?? .random(in: 0 ... .max, using: &random))),
                     result: .unwritten(capacity, as: .u32)),
                 Parameters(rowCapacity: UInt32(capacity), width: UInt32(width), stream: stream))
         }
@@ -92,6 +93,16 @@ public enum Categorical: Kernel {
             makeCase(
                 "weights of 1, width 8192", rows: 4, capacity: 4, width: 8192,
                 probabilities: Array(repeating: 1, count: 4 * 8192)))
+        // A carry between the words of total · fraction, which one seed in some hundred gives.
+        let weights: [Float] = [0.999] + Array(repeating: 1, count: 2047)
+        let total = weights.reduce(UInt64(0)) { $0 + UInt64(FixedPoint.weight($1)) }
+        let seed = (0..<UInt32(1 << 20)).first { seed in
+            let sampling = SamplingParameters(seedLow: seed)
+            let fraction = UInt64(sampling.randomWords(stream: 1, position: 6, quad: 0).x >> 8)
+            let (low, high) = ((total & 0xFFFF_FFFF) * fraction >> 32, (total >> 32) * fraction & 0xFFFF_FFFF)
+            return low + high > 0xFFFF_FFFF
+        }
+        cases.append(makeCase("a carry", rows: 1, capacity: 1, width: 2048, probabilities: weights, seed: seed))
         cases.append(
             makeCase(
                 "a vocabulary of 151936", rows: 1, capacity: 1, width: 151_936,

@@ -2,7 +2,12 @@ import VkdynCore
 
 /// What the kernels that treat each element alone have in common.
 enum Elementwise {
-    /// A row or four rows a workgroup in quads where the width allows it, single elements otherwise.
+    /// Rows along x, quads of a row along y; the variants for lavapipe take all quads of a row in one workgroup.
+    static func work(rowCapacity: UInt32, width: UInt32) -> WorkExtent {
+        WorkExtent(Int(rowCapacity), (Int(width) + 3) / 4, rowAxis: .x)
+    }
+
+    /// In quads where the width allows it, one row or four a workgroup; else single elements.
     static func variants(isQuadWidth: Bool, rows: Int, _ traits: DeviceTraits) -> [String] {
         guard isQuadWidth else { return ["scalars"] }
         switch traits.kind {

@@ -121,6 +121,10 @@ public enum Matmul: Kernel {
                 hasResidual: false, random: &random))
         cases.append(
             makeCase(
+                rows: 9, capacity: 5, depth: 64, columns: 20, type: .f32, activation: .none, hasBias: false,
+                hasResidual: false, random: &random))
+        cases.append(
+            makeCase(
                 rows: 0, capacity: 5, depth: 64, columns: 20, type: .f32, activation: .none, hasBias: false,
                 hasResidual: true, random: &random))
         return cases

@@ -38,7 +38,7 @@ void main() {
     uint quad_count = (columns + 3u) / 4u;
     uint quad = gl_GlobalInvocationID.x;
     uint row = gl_GlobalInvocationID.y;
-    if (quad >= quad_count || row >= rows.count) return;
+    if (quad >= quad_count || row >= min(rows.count, row_capacity)) return;
     vec4 total = vec4(0.0);
     for (uint start = 0u; start < depth; start += CHUNK) {
         uint end = min(start + CHUNK, depth);

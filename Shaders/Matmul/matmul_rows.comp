@@ -55,7 +55,7 @@ void main() {
     // Quads of one invocation lie a workgroup apart, so that neighbours read neighbouring texels.
     uint first_quad = gl_WorkGroupID.x * 32u * QUADS + gl_LocalInvocationID.x;
     uint first_row = gl_WorkGroupID.y * ROWS;
-    uint row_count = rows.count;
+    uint row_count = min(rows.count, row_capacity);
     if (first_quad >= quad_count || first_row >= row_count) return;
     uint depth_texels = depth / 4u;
     vec4 total[ROWS * QUADS];

@@ -14,7 +14,7 @@ public import VkdynCore
 /// Error: at most 4 ulp while e⁻ˣ is finite.
 public enum SiluGate: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent {
-        WorkExtent(Int(parameters.rowCapacity), rowAxis: .x)
+        Elementwise.work(rowCapacity: parameters.rowCapacity, width: parameters.width)
     }
 
     public static func cost(_ call: KernelCall<SiluGate>) -> Cost {

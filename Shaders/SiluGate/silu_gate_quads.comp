@@ -1,13 +1,13 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
-// Several rows a workgroup, four elements an invocation and step, through a texel view; widths divisible by 4.
+// One or more whole rows a workgroup, four elements an invocation and step, through a texel view; widths divisible by 4.
 
 #include "rows.glsl"
 #include "activation.glsl"
 
-#pragma vkdyn variant(quads1, tile = 1x1x1, ROWS = 1)
-#pragma vkdyn variant(quads4, tile = 4x1x1, ROWS = 4)
+#pragma vkdyn variant(quads1, tile = 1x16777216x1, ROWS = 1)
+#pragma vkdyn variant(quads4, tile = 4x16777216x1, ROWS = 4)
 
 layout(local_size_x = 64) in;
 

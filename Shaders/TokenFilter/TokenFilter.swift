@@ -19,7 +19,8 @@ public import VkdynCore
 /// all the mass. The temperature is above 0. Rows beyond the count are not touched.
 /// Source: Fan, Lewis and Dauphin (arXiv 1805.04833) for top-k, Holtzman et al. (arXiv 1904.09751) for top-p; the order
 /// is that of transformers' `generate`, which keeps all ties with the k-th token.
-/// Error: a kept value at most 2 ulp from the exact quotient; a mass at most 1 + 2⁶ units of 2⁻³⁰.
+/// Error: a kept value at most 2 ulp from the exact quotient; a mass at most 2⁷ units of 2⁻³⁰
+/// from that of the scaled logits.
 public enum TokenFilter: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent {
         WorkExtent(Int(parameters.rowCapacity), rowAxis: .x)
@@ -107,7 +108,7 @@ public enum TokenFilter: Kernel {
         // All settings over all special rows; ties at the threshold fall to the lowest index.
         for width in [7, 516] {
             let special = RowCases.special(width: width, &random)
-            for setting in settings + [(1, 3, 0.5), (0.5, 5, 0.3), (1e-38, 100, 0.7), (Float(bitPattern: 2), 4, 0.9)] {
+            for setting in settings + [(1, 3, 0.5), (1, 4, 0.5), (0.5, 5, 0.3), (1e-38, 100, 0.7), (Float(bitPattern: 2), 4, 0.9)] {
                 cases.append(
                     makeCase(
                         "special rows, width \(width)", rows: special.count, capacity: special.count, width: width,

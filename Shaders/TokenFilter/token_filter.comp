@@ -46,12 +46,13 @@ uvec4 choice_quad(uint row, uint quad) {
     return uvec4(choice_key(x.x), choice_key(x.y), choice_key(x.z), choice_key(x.w));
 }
 
+// Tokens of the tied key that an earlier cut removed come after those that are looked for.
 uvec4 draw_quad(uint quad) {
     uvec4 keys = choice_quad(row, quad);
     uvec4 weights = uvec4(0u);
     for (uint i = 0u; i < 4u; i++) {
         uint index = quad * 4u + i;
-        weights[i] = index < width && keys[i] == tied_key && is_kept(keys[i], index) ? 1u : 0u;
+        weights[i] = index < width && keys[i] == tied_key ? 1u : 0u;
     }
     return weights;
 }

@@ -13,8 +13,8 @@ struct RunSpeculative: ParsableCommand {
         commandName: "speculative",
         abstract: "Generate text with and without a draft, and compare: the same tokens, in less time.",
         discussion: """
-            Without --target and --draft the small pair that comes with vkdyn is used. Exits with 0 only when every
-            output is identical (greedy, and sampled with coupled acceptance).
+            Without --target and --draft the small pair that comes with vkdyn is used. Exits with 0 only when \
+            every output is identical (greedy, and sampled with coupled acceptance).
 
             Examples:
               vkdyn run speculative
@@ -163,6 +163,10 @@ struct SamplingFlags: ParsableArguments {
     }
 }
 
-extension ElementType: ExpressibleByArgument {}
+/// Only floats are a storage of weights.
+extension ElementType: ExpressibleByArgument {
+    public static var allValueStrings: [String] { allCases.filter(\.isFloat).map(\.rawValue) }
+}
+
 extension Flavour: ExpressibleByArgument {}
 extension Acceptance: ExpressibleByArgument {}

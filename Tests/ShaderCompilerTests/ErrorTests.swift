@@ -149,8 +149,8 @@ import Testing
                 "Probe/probe_fast.comp": shader(
                     result + "layout(binding = 1) readonly buffer Other { float other[]; };", "result[0] = other[0];"),
             ],
-            message: "Probe/probe_fast.comp:1: error: variant fast binds result (readWrite), other (read); the kernel's "
-                + "first variant binds result (readWrite)"),
+            message: "Probe/probe_fast.comp:1: error: variant fast binds result (readWrite), other (read); the "
+                + "kernel's first variant binds result (readWrite)"),
         Mistake(
             name: "a variant that may write what the first only reads",
             files: [

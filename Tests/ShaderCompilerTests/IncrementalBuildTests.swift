@@ -211,7 +211,8 @@ private final class SmallPackage {
     /// Kernels that the registry lists.
     func registry() throws -> [String] {
         try generated("Registry.swift").split(separator: "\n").compactMap { line in
-            line.hasSuffix(".self,") ? line.trimmingCharacters(in: .whitespaces).replacingOccurrences(of: ".self,", with: "") : nil
+            let entry = line.trimmingCharacters(in: .whitespaces)
+            return entry.hasSuffix(".self,") ? String(entry.dropLast(".self,".count)) : nil
         }
     }
 

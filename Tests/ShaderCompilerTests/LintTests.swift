@@ -135,7 +135,8 @@ import Testing
 
     @Test func integerExpressionsOfSpecializationConstantsPass() throws {
         let folder = try ShaderFolder()
-        let header = "layout(constant_id = 0) const uint N = 2u; const uint SIZE = N * 4u + 1u; shared float slots[SIZE];"
+        let header =
+            "layout(constant_id = 0) const uint N = 2u; const uint SIZE = N * 4u + 1u; shared float slots[SIZE];"
         try folder.write(
             "Probe/probe.comp",
             Self.source(Statement(text: "slots[i % SIZE] = a; barrier(); result[i] = slots[0];", header: header)))

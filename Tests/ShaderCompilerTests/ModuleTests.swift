@@ -59,12 +59,14 @@ import VkdynKernels
         let (module, folder) = try module()
         func dates() throws -> [Date?] {
             try ["Interfaces", "Modules", "Registry"].map {
-                try FileManager.default.attributesOfItem(atPath: "\(folder.output)/\($0).swift")[.modificationDate] as? Date
+                let attributes = try FileManager.default.attributesOfItem(atPath: "\(folder.output)/\($0).swift")
+                return attributes[.modificationDate] as? Date
             }
         }
         let before = try dates()
         try folder.write(
-            "Calls/calls.comp", Self.calls.replacingOccurrences(of: "float product", with: "// A comment.\n\nfloat product"))
+            "Calls/calls.comp",
+            Self.calls.replacingOccurrences(of: "float product", with: "// A comment.\n\nfloat product"))
         let again = try #require(try SPIRV.modules(folder.compiled().modules)["Calls_calls_1"])
         #expect(again.words == module.words)
         #expect(try dates() == before)
@@ -87,13 +89,14 @@ import VkdynKernels
             \(body)
             """)
         // Stems that the numbering of modules could run into.
-        try folder.write("Probe/probe_2.comp", "#version 450\n" + body.replacingOccurrences(of: "VALUE", with: "33333u"))
+        try folder.write(
+            "Probe/probe_2.comp", "#version 450\n" + body.replacingOccurrences(of: "VALUE", with: "33333u"))
         let outcome = try folder.compiled()
         let modules = try SPIRV.modules(outcome.modules)
         #expect(modules.count == 3)
         for (variant, value) in ["first": UInt32(11111), "second": 22222, "again": 11111, "2": 33333] {
-            let line = try #require(
-                outcome.interfaces.split(separator: "\n").first { $0.contains("VariantInterface(name: \"\(variant)\"") })
+            let lines = outcome.interfaces.split(separator: "\n")
+            let line = try #require(lines.first { $0.contains("VariantInterface(name: \"\(variant)\"") })
             let name = try #require(line.split(separator: "module: ShaderModules.").last?.prefix { $0 != "," })
             let module = try #require(modules[String(name)])
             #expect(module.words.contains(value), "variant \(variant) runs \(name)")

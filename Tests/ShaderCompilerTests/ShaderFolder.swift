@@ -63,7 +63,9 @@ final class ShaderFolder {
     func refused(sourceLocation: SourceLocation = #_sourceLocation) throws -> [String] {
         let outcome = try compile()
         #expect(outcome.status == 1, "\(outcome.errors)", sourceLocation: sourceLocation)
-        #expect(!FileManager.default.fileExists(atPath: output), "output of a refused shader", sourceLocation: sourceLocation)
+        #expect(
+            !FileManager.default.fileExists(atPath: output), "output of a refused shader",
+            sourceLocation: sourceLocation)
         return outcome.lines
     }
 }

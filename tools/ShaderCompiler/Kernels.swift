@@ -26,7 +26,8 @@ struct KernelCompiler {
         // The folder's name is the Swift type, so it is unique wherever the folder lies.
         let parents = Set(files.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path })
         guard parents.count == 1 else {
-            throw ShaderError(files[0], "two folders have the name \(name): \(parents.sorted().joined(separator: ", "))")
+            throw ShaderError(
+                files[0], "two folders have the name \(name): \(parents.sorted().joined(separator: ", "))")
         }
         guard let primary = files.first(where: { URL(fileURLWithPath: $0).lastPathComponent == stem + ".comp" })
         else { throw ShaderError(files[0], "the folder \(name) has no \(stem).comp") }
@@ -40,7 +41,10 @@ struct KernelCompiler {
             let fileStem = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
             let declared =
                 pragmas.variants.isEmpty
-                ? [VariantPragma(name: file == primary ? "default" : Naming.suffix(fileStem, of: stem), tile: nil, settings: [])]
+                ? [
+                    VariantPragma(
+                        name: file == primary ? "default" : Naming.suffix(fileStem, of: stem), tile: nil, settings: [])
+                ]
                 : pragmas.variants
             var modules: [String: CompiledModule] = [:]
             for pragma in declared {
@@ -200,7 +204,8 @@ struct Pragmas {
                         throw ShaderError(file, line: index + 1, "expected NAME = value, found \(argument)")
                     }
                     if parts[0] == "tile" {
-                        let sizes = parts[1].split(separator: "x", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
+                        let sizes = parts[1].split(separator: "x", omittingEmptySubsequences: false)
+                            .map { Int($0) ?? 0 }
                         guard sizes.count == 3, sizes.allSatisfy({ $0 > 0 }) else {
                             throw ShaderError(file, line: index + 1, "expected tile = AxBxC, found \(parts[1])")
                         }

@@ -11,7 +11,9 @@ struct Instruction {
 
     /// The string that begins at operand `index`: UTF-8, four bytes a word, ended by a zero.
     func text(from index: Int) -> String {
-        let bytes = words.dropFirst(1 + index).flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) } }
+        let bytes = words.dropFirst(1 + index).flatMap { word in
+            (0..<4).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
+        }
         return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
     }
 }

@@ -118,7 +118,7 @@ struct AddedTokens: Sendable {
             var end = match.end
             index = match.end
             if token.isSingleWord, !isSingleWord(start..<end, in: bytes) { continue }
-            if token.stripsLeft { start = max(startOfSpaces(in: bytes, before: start), done) }
+            if token.stripsLeft { start = max(startOfSpaces(in: bytes, before: start, notBefore: done), done) }
             if token.stripsRight { end = endOfSpaces(in: bytes, from: end) }
             if done < start { pieces.append(.text(Array(bytes[done..<start]), beginsInput: done == 0)) }
             pieces.append(.token(match.value))

@@ -62,10 +62,10 @@ func endOfSpaces(in bytes: UnsafeBufferPointer<UInt8>, from index: Int) -> Int {
     return index
 }
 
-/// The index where the run of white space that ends at `index` begins.
-func startOfSpaces(in bytes: UnsafeBufferPointer<UInt8>, before index: Int) -> Int {
+/// The index where the run of white space that ends at `index` begins, at least `first`.
+func startOfSpaces(in bytes: UnsafeBufferPointer<UInt8>, before index: Int, notBefore first: Int = 0) -> Int {
     var index = index
-    while index > 0 {
+    while index > first {
         let start = scalarStart(in: bytes, before: index)
         guard UnicodeClasses.shared.flags(scalar(in: bytes, at: start).value).contains(.space) else { break }
         index = start
@@ -85,12 +85,10 @@ struct LiteralPattern: Sendable, Equatable {
         var matches: [Range<Int>] = []
         var index = 0
         while index + text.count <= bytes.count {
-            guard let end = match(in: bytes, at: index) else {
-                index += 1
-                continue
-            }
-            matches.append(index..<end)
-            index = end
+            let (end, isMatch) = match(in: bytes, at: index)
+            if isMatch { matches.append(index..<end) }
+            // A run that is too short is passed as a whole: its rest is shorter still.
+            index = max(end, index + 1)
         }
         return matches
     }
@@ -112,7 +110,8 @@ struct LiteralPattern: Sendable, Equatable {
         }
     }
 
-    private func match(in bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> Int? {
+    /// Where the repeats of `text` that begin at `index` end, and whether there are enough of them.
+    private func match(in bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> (end: Int, isMatch: Bool) {
         var end = index
         var repeats = 0
         while end + text.count <= bytes.count, occurs(in: bytes, at: end) {
@@ -120,7 +119,7 @@ struct LiteralPattern: Sendable, Equatable {
             repeats += 1
             if minimumRepeats == nil { break }
         }
-        return repeats >= minimumRepeats ?? 1 ? end : nil
+        return (end, repeats >= minimumRepeats ?? 1)
     }
 
     private func occurs(in bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> Bool {
