@@ -111,6 +111,7 @@ let package = Package(
         .testTarget(
             name: "VkdynTests",
             dependencies: ["Vkdyn", "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynTechniques"]),
+        .testTarget(name: "ShaderCompilerTests", dependencies: ["VkdynCore", "VkdynKernels"]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
         .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
     ]

@@ -12,6 +12,15 @@ struct ShaderError: Error, CustomStringConvertible {
     init(log: String) { description = log }
 }
 
+/// The text of a shader.
+func readShader(_ file: String) throws -> String {
+    do {
+        return try String(contentsOfFile: file, encoding: .utf8)
+    } catch {
+        throw ShaderError(file, "cannot be read as UTF-8 text")
+    }
+}
+
 /// Compiles GLSL compute shaders to SPIR-V with libshaderc.
 ///
 /// No optimiser runs: `NoContraction` is added to the SPIR-V that shaderc returns, so an optimiser that ran
@@ -36,12 +45,14 @@ final class GLSLCompiler {
     ///   - definitions: preprocessor macros, name to value.
     /// - Returns: SPIR-V 1.5 (Vulkan 1.2) as words.
     func compile(file: String, definitions: [(String, String)]) throws -> [UInt32] {
-        let source = try String(contentsOfFile: file, encoding: .utf8)
+        let source = try readShader(file)
         let options = shaderc_compile_options_initialize()
         defer { shaderc_compile_options_release(options) }
         shaderc_compile_options_set_target_env(
             options, shaderc_target_env_vulkan, UInt32(shaderc_env_version_vulkan_1_2.rawValue))
         shaderc_compile_options_set_optimization_level(options, shaderc_optimization_level_zero)
+        // Lines for the lint's messages; stripped before the module is embedded.
+        shaderc_compile_options_set_generate_debug_info(options)
         for (name, value) in definitions {
             shaderc_compile_options_add_macro_definition(options, name, name.utf8.count, value, value.utf8.count)
         }
@@ -51,7 +62,8 @@ final class GLSLCompiler {
             compiler, source, source.utf8.count, shaderc_compute_shader, file, "main", options)
         defer { shaderc_result_release(result) }
         guard shaderc_result_get_compilation_status(result) == shaderc_compilation_status_success else {
-            throw ShaderError(log: String(cString: shaderc_result_get_error_message(result)))
+            let log = String(cString: shaderc_result_get_error_message(result))
+            throw ShaderError(log: log.trimmingCharacters(in: .newlines))
         }
         let count = shaderc_result_get_length(result) / 4
         let bytes = UnsafeRawPointer(shaderc_result_get_bytes(result)!)

@@ -80,6 +80,14 @@ struct ModuleInterface {
     var usesFlavour: Bool { constants.contains { $0.id == SpecializationConstant.flavour } }
 }
 
+/// A shader compiled with one set of macros.
+struct CompiledModule {
+    let name: String
+    let words: [UInt32]
+    let emulated: [UInt32]?
+    let interface: ModuleInterface
+}
+
 /// One `#pragma vkdyn variant(name, tile = 32x1x1, NAME = value, …)`.
 struct VariantPragma {
     let name: String

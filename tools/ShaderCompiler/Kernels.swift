@@ -15,35 +15,51 @@ struct KernelCompiler {
         let folders = Dictionary(grouping: shaders.filter { $0.hasSuffix(".comp") }) {
             URL(fileURLWithPath: $0).deletingLastPathComponent().lastPathComponent
         }
-        return try folders.keys.sorted().map { try kernel(name: $0, files: folders[$0]!.sorted()) }
+        let includes = try shaders.filter { !$0.hasSuffix(".comp") }.map(readShader)
+        return try folders.keys.sorted().map {
+            try kernel(name: $0, files: folders[$0]!.sorted(), includes: includes)
+        }
     }
 
-    private func kernel(name: String, files: [String]) throws -> KernelSource {
+    private func kernel(name: String, files: [String], includes: [String]) throws -> KernelSource {
         let stem = Naming.snake(name)
+        // The folder's name is the Swift type, so it is unique wherever the folder lies.
+        let parents = Set(files.map { URL(fileURLWithPath: $0).deletingLastPathComponent().path })
+        guard parents.count == 1 else {
+            throw ShaderError(
+                files[0], "two folders have the name \(name): \(parents.sorted().joined(separator: ", "))")
+        }
         guard let primary = files.first(where: { URL(fileURLWithPath: $0).lastPathComponent == stem + ".comp" })
         else { throw ShaderError(files[0], "the folder \(name) has no \(stem).comp") }
         var variants: [Variant] = []
         var optional: Set<String> = []
         var variantConstants: Set<String> = []
         for file in [primary] + files.filter({ $0 != primary }) {
-            let source = try String(contentsOfFile: file, encoding: .utf8)
+            let source = try readShader(file)
             let pragmas = try Pragmas(source: source, file: file)
             optional.formUnion(pragmas.optionalBindings)
             let fileStem = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
             let declared =
                 pragmas.variants.isEmpty
-                ? [VariantPragma(name: file == primary ? "default" : Naming.suffix(fileStem, of: stem), tile: nil, settings: [])]
+                ? [
+                    VariantPragma(
+                        name: file == primary ? "default" : Naming.suffix(fileStem, of: stem), tile: nil, settings: [])
+                ]
                 : pragmas.variants
-            var modules: [String: Module] = [:]
+            var modules: [String: CompiledModule] = [:]
             for pragma in declared {
                 let constantNames = pragma.settings.map(\.name).filter { declaresConstant($0, source) }
                 variantConstants.formUnion(constantNames)
                 let definitions = pragma.settings.filter { !constantNames.contains($0.name) }
                     .map { ($0.name, $0.value) }
+                for (macro, _) in definitions where !([source] + includes).contains(where: { mentions(macro, $0) }) {
+                    throw ShaderError(file, "variant \(pragma.name): nothing reads \(macro)")
+                }
                 let key = definitions.map { "\($0)=\($1)" }.joined(separator: ",")
-                let suffix = modules.isEmpty ? "" : "_\(modules.count + 1)"
-                let module = try modules[key]
-                    ?? compile(file: file, definitions: definitions, name: fileStem + suffix)
+                let module =
+                    try modules[key]
+                    ?? compile(
+                        file: file, definitions: definitions, name: "\(name)_\(fileStem)_\(modules.count + 1)")
                 modules[key] = module
                 let settings: [(id: Int, bits: UInt32)] = try pragma.settings
                     .filter { constantNames.contains($0.name) }
@@ -55,7 +71,8 @@ struct KernelCompiler {
                     }
                 variants.append(
                     Variant(
-                        name: pragma.name, file: file, moduleName: module.name, words: module.words, emulatedWords: module.emulated, interface: module.interface,
+                        name: pragma.name, file: file, moduleName: module.name, words: module.words,
+                        emulatedWords: module.emulated, interface: module.interface,
                         tile: pragma.tile ?? module.interface.localSize, constants: settings))
             }
         }
@@ -75,28 +92,31 @@ struct KernelCompiler {
             of: #"constant_id\s*=\s*\d+\s*\)\s*const\s+\w+\s+"# + name + #"\b"#, options: .regularExpression) != nil
     }
 
-    /// One compilation of a shader, shared by the variants with the same macros.
-    private struct Module {
-        let name: String
-        let words: [UInt32]
-        let emulated: [UInt32]?
-        let interface: ModuleInterface
+    /// Whether a text names a macro outside the pragmas that set it.
+    private func mentions(_ macro: String, _ text: String) -> Bool {
+        text.split(separator: "\n").contains { line in
+            !Pragmas.isPragma(line) && line.range(of: #"\b"# + macro + #"\b"#, options: .regularExpression) != nil
+        }
     }
 
-    private func compile(file: String, definitions: [(String, String)], name: String) throws -> Module {
-        func words(_ definitions: [(String, String)]) throws -> (words: [UInt32], interface: ModuleInterface) {
+    /// - Parameter name: the module's own among all kernels' modules.
+    private func compile(file: String, definitions: [(String, String)], name: String) throws -> CompiledModule {
+        func module(
+            _ definitions: [(String, String)], allowsDoubles: Bool = false
+        ) throws -> (words: [UInt32], interface: ModuleInterface) {
             let words = try glsl.compile(file: file, definitions: definitions)
             let interface = try Reflection.reflect(words, file: file)
             var module = SPIRVModule(words: words)
             module.forbidContraction()
+            try Lint.check(module, file: file, allowsDoubles: allowsDoubles)
             module.strip()
-            try Lint.check(module, file: file)
             return (module.words, interface)
         }
-        let (compiled, interface) = try words(definitions)
+        let (words, interface) = try module(definitions)
         let emulated =
-            interface.usesFlavour ? try words(definitions + [("VKDYN_FUSED_EMULATION", "1")]).words : nil
-        return Module(name: name, words: compiled, emulated: emulated, interface: interface)
+            interface.usesFlavour
+            ? try module(definitions + [("VKDYN_FUSED_EMULATION", "1")], allowsDoubles: true).words : nil
+        return CompiledModule(name: name, words: words, emulated: emulated, interface: interface)
     }
 
     /// Variants are one kernel: they bind the same buffers by the same names and take the same parameters.
@@ -111,6 +131,11 @@ struct KernelCompiler {
                     variant.file, "variant \(variant.name) binds \(names.joined(separator: ", ")); the kernel's first "
                         + "variant binds \(expected.joined(separator: ", "))")
             }
+            for (binding, expected) in zip(other.bindings, first.bindings)
+            where binding.kind == .storage && expected.kind == .storage && binding.element != expected.element {
+                throw ShaderError(
+                    variant.file, "variant \(variant.name): \(binding.name) has another element than in the first")
+            }
             guard other.parameters.elementsEqual(first.parameters, by: ==) else {
                 throw ShaderError(variant.file, "variant \(variant.name) has other push constants than the first")
             }
@@ -124,9 +149,22 @@ struct KernelCompiler {
         for name in kernel.optionalBindings where !first.bindings.contains(where: { $0.name == name }) {
             throw ShaderError(kernel.variants[0].file, "#pragma vkdyn optional names no binding: \(name)")
         }
+        for variant in kernel.variants {
+            for name in kernel.optionalBindings.sorted().map(KernelSource.presenceName) {
+                func id(_ interface: ModuleInterface) -> Int? {
+                    interface.constants.first { $0.name == name && $0.type == "Bool" }?.id
+                }
+                guard let expected = id(first), id(variant.interface) == expected else {
+                    throw ShaderError(
+                        variant.file, "variant \(variant.name): an optional binding needs the constant bool \(name), "
+                            + "with the same constant_id in every variant")
+                }
+            }
+        }
         let names = kernel.variants.map(\.name)
         if Set(names).count != names.count {
-            throw ShaderError(kernel.variants[0].file, "two variants have the same name")
+            let twice = names.first { name in names.filter { $0 == name }.count > 1 } ?? ""
+            throw ShaderError(kernel.variants[0].file, "two variants have the name \(twice)")
         }
     }
 }
@@ -136,17 +174,22 @@ struct Pragmas {
     var variants: [VariantPragma] = []
     var optionalBindings: [String] = []
 
+    /// Whether a line is `#pragma vkdyn`, however it is spaced; what follows may still be wrong.
+    static func isPragma(_ line: Substring) -> Bool {
+        line.range(of: #"^\s*#\s*pragma\s+vkdyn\b"#, options: .regularExpression) != nil
+    }
+
     init(source: String, file: String) throws {
         for (index, line) in source.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let words = line.trimmingCharacters(in: .whitespaces)
-            guard words.hasPrefix("#pragma vkdyn ") else { continue }
-            let call = words.dropFirst("#pragma vkdyn ".count)
+            guard Self.isPragma(line) else { continue }
+            let call = line.split(separator: "vkdyn", maxSplits: 1).dropFirst().joined()
+                .trimmingCharacters(in: .whitespaces)
             guard let open = call.firstIndex(of: "("), call.hasSuffix(")") else {
                 throw ShaderError(file, line: index + 1, "expected #pragma vkdyn name(…)")
             }
             let arguments = call[call.index(after: open)...].dropLast().split(separator: ",")
                 .map { $0.trimmingCharacters(in: .whitespaces) }
-            switch call[..<open] {
+            switch call[..<open].trimmingCharacters(in: .whitespaces) {
             case "optional":
                 optionalBindings += arguments
             case "variant":
@@ -161,10 +204,12 @@ struct Pragmas {
                         throw ShaderError(file, line: index + 1, "expected NAME = value, found \(argument)")
                     }
                     if parts[0] == "tile" {
-                        tile = parts[1].split(separator: "x").compactMap { Int($0) }
-                        guard tile?.count == 3, tile!.allSatisfy({ $0 > 0 }) else {
+                        let sizes = parts[1].split(separator: "x", omittingEmptySubsequences: false)
+                            .map { Int($0) ?? 0 }
+                        guard sizes.count == 3, sizes.allSatisfy({ $0 > 0 }) else {
                             throw ShaderError(file, line: index + 1, "expected tile = AxBxC, found \(parts[1])")
                         }
+                        tile = sizes
                     } else {
                         settings.append((parts[0], parts[1]))
                     }

@@ -6,40 +6,73 @@ import CSPIRVCross
 /// truncate, round to even, exact conversions, integer and bit operations. Everything else is named and refused,
 /// unknown instructions included.
 enum Lint {
-    static func check(_ module: SPIRVModule, file: String) throws {
+    /// Refuses a module with all its breaches, each at its line of the GLSL.
+    ///
+    /// - Parameters:
+    ///   - module: still with its line information.
+    ///   - allowsDoubles: true for the emulation of fused multiply-add, the one place with 64-bit arithmetic.
+    static func check(_ module: SPIRVModule, file: String, allowsDoubles: Bool) throws {
+        var sources: [UInt32: String] = [:]
+        var place: (file: String, line: Int)?
+        var breaches: [(place: (file: String, line: Int)?, message: String)] = []
         var extendedSet: UInt32?
         var floatTypes: Set<UInt32> = []
+        var refusedTypes: [UInt32: String] = [:]
+        func refuse(_ message: String) { breaches.append((place, message)) }
         for instruction in module.instructions {
+            // What a refused type stands for is named where it is used, which has a line.
+            if instruction.operandCount > 0, let message = refusedTypes[instruction.operand(0)] { refuse(message) }
             switch instruction.opcode {
+            case SpvOpString:
+                sources[instruction.operand(0)] = instruction.text(from: 1)
+            case SpvOpLine:
+                place = (sources[instruction.operand(0)] ?? file, Int(instruction.operand(1)))
+            case SpvOpNoLine, SpvOpFunctionEnd:
+                place = nil
             case SpvOpExtInstImport:
                 extendedSet = instruction.operand(0)
             case SpvOpTypeFloat:
-                if ![32, 64].contains(instruction.operand(1)) {
-                    throw ShaderError(file, "\(instruction.operand(1))-bit float arithmetic: f16 is storage only")
+                let (type, width) = (instruction.operand(0), instruction.operand(1))
+                floatTypes.insert(type)
+                switch width {
+                case 32: break
+                case 64 where allowsDoubles: break
+                case 64: refusedTypes[type] = "64-bit float arithmetic: all float arithmetic is f32"
+                default: refusedTypes[type] = "\(width)-bit float arithmetic: f16 is storage only"
                 }
-                floatTypes.insert(instruction.operand(0))
+                if let message = refusedTypes[type] { refuse(message) }
+            case SpvOpTypeMatrix:
+                refusedTypes[instruction.operand(0)] = "a matrix: the order of its products' sums is the driver's"
+                refuse(refusedTypes[instruction.operand(0)]!)
             case SpvOpTypeVector where floatTypes.contains(instruction.operand(1)):
                 floatTypes.insert(instruction.operand(0))
+                refusedTypes[instruction.operand(0)] = refusedTypes[instruction.operand(1)]
             case SpvOpExtInst where instruction.operand(2) == extendedSet:
                 let number = instruction.operand(3)
-                guard allowedExtended.contains(number) else {
-                    throw ShaderError(
-                        file, "\(extendedName(number)) is not rounded correctly by Vulkan; use vkdyn.glsl's own")
+                if !allowedExtended.contains(number) {
+                    refuse("\(extendedName(number)) has no exact result in Vulkan; build it as Shaders/Include does")
                 }
             case SpvOpSpecConstantOp:
                 if floatTypes.contains(instruction.operand(0)) {
-                    throw ShaderError(file, "a float expression of constants is folded by the compiler in double")
+                    refuse("a float expression of constants is folded by the compiler in double")
                 }
             case let opcode where isGroupArithmetic(opcode):
                 if floatTypes.contains(instruction.operand(0)) {
-                    throw ShaderError(file, "a float subgroup reduction has no fixed order")
+                    refuse("a float subgroup reduction has no fixed order")
                 }
             case let opcode where allowed.contains(opcode.rawValue):
                 continue
             default:
-                throw ShaderError(file, "\(name(of: instruction.opcode)) is not on the list of exact instructions")
+                refuse("\(name(of: instruction.opcode)) is not on the list of exact instructions")
             }
         }
+        if breaches.contains(where: { $0.place != nil }) { breaches.removeAll { $0.place == nil } }
+        var lines: [String] = []
+        for breach in breaches {
+            let error = ShaderError(breach.place?.file ?? file, line: breach.place?.line ?? 1, breach.message)
+            if !lines.contains(error.description) { lines.append(error.description) }
+        }
+        if !lines.isEmpty { throw ShaderError(log: lines.joined(separator: "\n")) }
     }
 
     private static func isGroupArithmetic(_ opcode: SpvOp) -> Bool {
@@ -55,20 +88,28 @@ enum Lint {
         ].map { UInt32($0.rawValue) })
 
     private static func extendedName(_ number: UInt32) -> String {
-        let names: [UInt32: String] = [
-            UInt32(GLSLstd450Exp.rawValue): "exp", UInt32(GLSLstd450Log.rawValue): "log",
-            UInt32(GLSLstd450Exp2.rawValue): "exp2", UInt32(GLSLstd450Log2.rawValue): "log2",
-            UInt32(GLSLstd450Sqrt.rawValue): "sqrt", UInt32(GLSLstd450InverseSqrt.rawValue): "inversesqrt",
-            UInt32(GLSLstd450Sin.rawValue): "sin", UInt32(GLSLstd450Cos.rawValue): "cos",
-            UInt32(GLSLstd450Tanh.rawValue): "tanh", UInt32(GLSLstd450Pow.rawValue): "pow",
-            UInt32(GLSLstd450FMin.rawValue): "min of floats", UInt32(GLSLstd450FMax.rawValue): "max of floats",
-            UInt32(GLSLstd450NMin.rawValue): "min of floats", UInt32(GLSLstd450NMax.rawValue): "max of floats",
-            UInt32(GLSLstd450FClamp.rawValue): "clamp of floats", UInt32(GLSLstd450FMix.rawValue): "mix",
-            UInt32(GLSLstd450PackHalf2x16.rawValue): "packHalf2x16",
-            UInt32(GLSLstd450UnpackHalf2x16.rawValue): "unpackHalf2x16",
-            UInt32(GLSLstd450Length.rawValue): "length", UInt32(GLSLstd450Normalize.rawValue): "normalize",
+        let names: [GLSLstd450: String] = [
+            GLSLstd450Round: "round", GLSLstd450FSign: "sign", GLSLstd450Ceil: "ceil", GLSLstd450Fract: "fract",
+            GLSLstd450Radians: "radians", GLSLstd450Degrees: "degrees", GLSLstd450Sin: "sin", GLSLstd450Cos: "cos",
+            GLSLstd450Tan: "tan", GLSLstd450Asin: "asin", GLSLstd450Acos: "acos", GLSLstd450Atan: "atan",
+            GLSLstd450Sinh: "sinh", GLSLstd450Cosh: "cosh", GLSLstd450Tanh: "tanh", GLSLstd450Asinh: "asinh",
+            GLSLstd450Acosh: "acosh", GLSLstd450Atanh: "atanh", GLSLstd450Atan2: "atan", GLSLstd450Pow: "pow",
+            GLSLstd450Exp: "exp", GLSLstd450Log: "log", GLSLstd450Exp2: "exp2", GLSLstd450Log2: "log2",
+            GLSLstd450Sqrt: "sqrt", GLSLstd450InverseSqrt: "inversesqrt", GLSLstd450Modf: "modf",
+            GLSLstd450ModfStruct: "modf", GLSLstd450FMin: "min of floats", GLSLstd450FMax: "max of floats",
+            GLSLstd450NMin: "min of floats", GLSLstd450NMax: "max of floats", GLSLstd450FClamp: "clamp of floats",
+            GLSLstd450NClamp: "clamp of floats", GLSLstd450FMix: "mix", GLSLstd450Step: "step",
+            GLSLstd450SmoothStep: "smoothstep", GLSLstd450Frexp: "frexp", GLSLstd450FrexpStruct: "frexp",
+            GLSLstd450Ldexp: "ldexp", GLSLstd450PackSnorm4x8: "packSnorm4x8", GLSLstd450PackUnorm4x8: "packUnorm4x8",
+            GLSLstd450PackSnorm2x16: "packSnorm2x16", GLSLstd450PackUnorm2x16: "packUnorm2x16",
+            GLSLstd450PackHalf2x16: "packHalf2x16", GLSLstd450UnpackSnorm2x16: "unpackSnorm2x16",
+            GLSLstd450UnpackUnorm2x16: "unpackUnorm2x16", GLSLstd450UnpackHalf2x16: "unpackHalf2x16",
+            GLSLstd450UnpackSnorm4x8: "unpackSnorm4x8", GLSLstd450UnpackUnorm4x8: "unpackUnorm4x8",
+            GLSLstd450Length: "length", GLSLstd450Distance: "distance", GLSLstd450Cross: "cross",
+            GLSLstd450Normalize: "normalize", GLSLstd450FaceForward: "faceforward", GLSLstd450Reflect: "reflect",
+            GLSLstd450Refract: "refract",
         ]
-        return names[number] ?? "extended instruction \(number)"
+        return names.first { $0.key.rawValue == number }?.value ?? "extended instruction \(number)"
     }
 
     private static func name(of opcode: SpvOp) -> String {
@@ -78,7 +119,8 @@ enum Lint {
             SpvOpVectorTimesMatrix.rawValue: "a matrix product", SpvOpMatrixTimesMatrix.rawValue: "a matrix product",
             SpvOpMatrixTimesScalar.rawValue: "a matrix product", SpvOpOuterProduct.rawValue: "a matrix product",
             SpvOpQuantizeToF16.rawValue: "quantising to f16", SpvOpAtomicFAddEXT.rawValue: "a float atomic",
-            SpvOpImageWrite.rawValue: "a texel store",
+            SpvOpAtomicFMinEXT.rawValue: "a float atomic", SpvOpAtomicFMaxEXT.rawValue: "a float atomic",
+            SpvOpImageWrite.rawValue: "a texel store", SpvOpTranspose.rawValue: "a matrix transpose",
         ]
         return names[opcode.rawValue] ?? "SPIR-V instruction \(opcode.rawValue)"
     }

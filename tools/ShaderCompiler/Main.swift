@@ -16,16 +16,23 @@ enum Main {
                 "Interfaces.swift": try emitter.interfaces(), "Modules.swift": emitter.modules(),
                 "Registry.swift": emitter.registry(),
             ]
-            try FileManager.default.createDirectory(atPath: arguments[1], withIntermediateDirectories: true)
+            try write(files, to: arguments[1])
+        } catch {
+            FileHandle.standardError.write(Data("\(error)\n".utf8))
+            exit(1)
+        }
+    }
+    private static func write(_ files: [String: String], to folder: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
             for (name, text) in files {
-                let path = arguments[1] + "/" + name
+                let path = folder + "/" + name
                 // Unchanged text keeps its time stamp, so that an edited comment recompiles no Swift.
                 if (try? String(contentsOfFile: path, encoding: .utf8)) == text { continue }
                 try text.write(toFile: path, atomically: true, encoding: .utf8)
             }
         } catch {
-            FileHandle.standardError.write(Data("\(error)\n".utf8))
-            exit(1)
+            throw ShaderError(log: "\(folder): error: cannot be written: \(error.localizedDescription)")
         }
     }
 }

@@ -33,6 +33,9 @@ enum Reflection {
             }
         }
         bindings.sort { $0.number < $1.number }
+        for (binding, next) in zip(bindings, bindings.dropFirst()) where binding.number == next.number {
+            throw ShaderError(file, "\(binding.name) and \(next.name) have the same binding, \(binding.number)")
+        }
         for (index, binding) in bindings.enumerated() where binding.number != index {
             throw ShaderError(file, "binding numbers must run from 0 without a gap; \(index) is missing")
         }
@@ -88,7 +91,7 @@ private struct Reader {
             element = .scalars(try scalar(member, what: "buffer \(name)"))
         }
         return Binding(
-            number: binding(resource.id), name: name, kind: .storage, access: access(resource.id),
+            number: try binding(resource), name: name, kind: .storage, access: access(resource.id),
             element: element)
     }
 
@@ -107,7 +110,7 @@ private struct Reader {
             case .int: .texelInt
             }
         return Binding(
-            number: binding(resource.id), name: name, kind: kind, access: .read, element: .scalars(scalar))
+            number: try binding(resource), name: name, kind: kind, access: .read, element: .scalars(scalar))
     }
 
     func scalarMembers(of typeID: spvc_type_id, what: String) throws -> [(name: String, type: Scalar)] {
@@ -147,8 +150,16 @@ private struct Reader {
         }.sorted { $0.id < $1.id }
     }
 
-    private func binding(_ id: UInt32) -> Int {
-        Int(spvc_compiler_get_decoration(compiler, id, SpvDecorationBinding))
+    private func binding(_ resource: spvc_reflected_resource) throws -> Int {
+        let name = String(cString: resource.name)
+        guard spvc_compiler_get_decoration(compiler, resource.id, SpvDecorationDescriptorSet) == 0 else {
+            throw ShaderError(file, "\(name): only descriptor set 0 is supported")
+        }
+        let type = spvc_compiler_get_type_handle(compiler, resource.type_id)
+        guard spvc_type_get_num_array_dimensions(type) == 0 else {
+            throw ShaderError(file, "\(name): arrays of buffers are not supported")
+        }
+        return Int(spvc_compiler_get_decoration(compiler, resource.id, SpvDecorationBinding))
     }
 
     private func access(_ id: UInt32) -> BindingAccess {

@@ -8,6 +8,14 @@ struct Instruction {
     /// Operand `index` after the first word, result type and result id included.
     func operand(_ index: Int) -> UInt32 { words[words.startIndex + 1 + index] }
     var operandCount: Int { words.count - 1 }
+
+    /// The string that begins at operand `index`: UTF-8, four bytes a word, ended by a zero.
+    func text(from index: Int) -> String {
+        let bytes = words.dropFirst(1 + index).flatMap { word in
+            (0..<4).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }
+        }
+        return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
 }
 
 /// A SPIR-V module as its header and instructions.
