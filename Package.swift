@@ -79,7 +79,8 @@ let package = Package(
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
         .target(
-            name: "VkdynModels", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats"]),
+            name: "VkdynModels", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats"],
+            resources: [.copy("Shipped")]),
         .target(
             name: "VkdynTechniques",
             dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats", "VkdynModels"]),

@@ -144,7 +144,7 @@ struct SpeculativeComparison {
     }
 
     private func generate(_ decoder: Decoder, _ prompt: Prompt, streams: Bool) throws -> Generation {
-        var text = tokenizer.streamingDecoder()
+        var text = tokenizer.streamingDecoder(after: prompt.tokens)
         let generation = try decoder.generate(
             prompt: prompt.tokens,
             options: GenerationOptions(
