@@ -19,7 +19,7 @@ public import VkdynCore
 /// that has every position set to the last one attends all of them, as an encoder does. Without ancestors position j
 /// lies in slot j. With them, positions below base do too, and position j from base on lies in slot
 /// `ancestors[1 + r · maxDepth + (j − base)]`: the row's path through a tree of drafts, itself included.
-/// headSize is 32 to 256 and a multiple of 4, headCount a multiple of kvHeadCount, cacheCapacity a multiple of 64,
+/// headSize is 4 to 256 and a multiple of 4, headCount a multiple of kvHeadCount, cacheCapacity a multiple of 64,
 /// maxDepth at least 1 with ancestors.
 ///
 /// Reduction order: positions fall into blocks of 64 counted from position 0. A score is the dot product in ascending

@@ -40,9 +40,9 @@ public struct Llama: DecoderModel {
                     "num_key_value_heads", "\(keyValueHeadCount) does not divide num_attention_heads (\(headCount))")
             }
             headSize = try config.optionalInteger("head_dim") ?? width / headCount
-            guard headSize % 4 == 0, headSize <= 256, width % 4 == 0, feedForwardWidth % 4 == 0 else {
+            guard headSize % 4 == 0, (4...256).contains(headSize), width % 4 == 0, feedForwardWidth % 4 == 0 else {
                 throw config.error(
-                    "hidden_size", "head sizes up to 256 and widths that are multiples of 4 are supported; found head "
+                    "hidden_size", "head sizes of 4 to 256 and widths, all multiples of 4, are supported; found head "
                         + "size \(headSize), hidden_size \(width), intermediate_size \(feedForwardWidth)")
             }
             contextLength = try config.integer("max_position_embeddings", default: 2048)

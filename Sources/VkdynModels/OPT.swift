@@ -34,8 +34,9 @@ public struct OPT: DecoderModel {
             hasBias = try config.boolean("enable_bias", default: true)
             hasNormWeights = try config.boolean("layer_norm_elementwise_affine", default: true)
             activation = try Activation(config, "activation_function", default: "relu")
-            guard width % headCount == 0, width / headCount % 4 == 0 else {
-                throw config.error("hidden_size", "\(width) is not a multiple of 4 · num_attention_heads (\(headCount))")
+            guard width % headCount == 0, width / headCount % 4 == 0, (4...256).contains(width / headCount) else {
+                throw config.error(
+                    "hidden_size", "\(width) over \(headCount) heads gives no head size of 4 to 256 in steps of 4")
             }
         }
     }

@@ -2,8 +2,8 @@ import Foundation
 
 /// The small models that come with vkdyn, so that every command works with no download.
 public enum ShippedModels {
-    /// A model's folder, looked for in `VKDYN_MODELS`, beside the real executable, in the build's resource bundle, and
-    /// in the source tree that the executable was built from.
+    /// A model's folder, looked for in `VKDYN_MODELS`, in `models` beside the real executable, and in the build's
+    /// resource bundle there.
     ///
     /// `Bundle.module` is not used: it traps in a binary that was moved.
     public static func folder(_ name: String) -> String? {

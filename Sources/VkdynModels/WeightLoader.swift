@@ -86,6 +86,13 @@ public struct WeightLoader {
     private mutating func packed(
         _ matrices: [TensorView], label: String
     ) throws -> (buffer: Buffer, columns: Int) {
+        let outputs = matrices.reduce(0) { $0 + ($1.shape.first ?? 0) }
+        let texels = PackedWeights.paddedColumns(outputs) / 4 * (matrices[0].shape.last ?? 0)
+        guard texels <= device.traits.maximumTexels else {
+            throw matrices[0].error(
+                "has \(texels) texels of four weights, more than the \(device.traits.maximumTexels) that "
+                    + "\(device.description.name) reads through one view")
+        }
         let packed = try PackedWeights(matrices, as: weightType ?? matrices[0].elementType)
         let buffer = try device.makeBuffer(
             BufferContents(elementType: packed.elementType, bytes: packed.bytes), label: label)

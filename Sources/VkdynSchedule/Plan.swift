@@ -56,8 +56,6 @@ public struct Plan: Sendable {
         (arena, arenaByteCount) = ArenaPass.place(steps, tables: Set(tables.map(\.buffer.id)))
         BarrierPass.place(in: &steps, arena: arena)
     }
-
-    public var barrierCount: Int { steps.count { $0.needsBarrier } }
 }
 
 /// Memory that a step reads or writes.

@@ -48,7 +48,10 @@ final class DeviceHandle: @unchecked Sendable {
         functions = DeviceFunctions(created, instance.functions)
         var queue: VkQueue?
         functions.vkGetDeviceQueue(created, physical.queueFamily ?? 0, 0, &queue)
-        guard let queue else { throw .failed(call: "vkGetDeviceQueue", code: 0) }
+        guard let queue else {
+            functions.vkDestroyDevice(created, nil)
+            throw .failed(call: "vkGetDeviceQueue", code: 0)
+        }
         self.queue = queue
     }
 

@@ -9,8 +9,6 @@ struct InstanceFunctions: @unchecked Sendable {
     let vkGetPhysicalDeviceFeatures2: PFN_vkGetPhysicalDeviceFeatures2
     let vkGetPhysicalDeviceMemoryProperties: PFN_vkGetPhysicalDeviceMemoryProperties
     let vkGetPhysicalDeviceQueueFamilyProperties: PFN_vkGetPhysicalDeviceQueueFamilyProperties
-    let vkEnumerateDeviceExtensionProperties: PFN_vkEnumerateDeviceExtensionProperties
-    let vkGetPhysicalDeviceFormatProperties: PFN_vkGetPhysicalDeviceFormatProperties
     let vkCreateDevice: PFN_vkCreateDevice
     let vkGetDeviceProcAddr: PFN_vkGetDeviceProcAddr
 
@@ -21,8 +19,6 @@ struct InstanceFunctions: @unchecked Sendable {
         vkGetPhysicalDeviceFeatures2 = Loader.function("vkGetPhysicalDeviceFeatures2", instance, as: PFN_vkGetPhysicalDeviceFeatures2.self)
         vkGetPhysicalDeviceMemoryProperties = Loader.function("vkGetPhysicalDeviceMemoryProperties", instance, as: PFN_vkGetPhysicalDeviceMemoryProperties.self)
         vkGetPhysicalDeviceQueueFamilyProperties = Loader.function("vkGetPhysicalDeviceQueueFamilyProperties", instance, as: PFN_vkGetPhysicalDeviceQueueFamilyProperties.self)
-        vkEnumerateDeviceExtensionProperties = Loader.function("vkEnumerateDeviceExtensionProperties", instance, as: PFN_vkEnumerateDeviceExtensionProperties.self)
-        vkGetPhysicalDeviceFormatProperties = Loader.function("vkGetPhysicalDeviceFormatProperties", instance, as: PFN_vkGetPhysicalDeviceFormatProperties.self)
         vkCreateDevice = Loader.function("vkCreateDevice", instance, as: PFN_vkCreateDevice.self)
         vkGetDeviceProcAddr = Loader.function("vkGetDeviceProcAddr", instance, as: PFN_vkGetDeviceProcAddr.self)
     }
@@ -70,18 +66,9 @@ struct DeviceFunctions: @unchecked Sendable {
     let vkCmdPipelineBarrier: PFN_vkCmdPipelineBarrier
     let vkCmdCopyBuffer: PFN_vkCmdCopyBuffer
     let vkQueueSubmit: PFN_vkQueueSubmit
-    let vkDeviceWaitIdle: PFN_vkDeviceWaitIdle
     let vkCreateSemaphore: PFN_vkCreateSemaphore
     let vkDestroySemaphore: PFN_vkDestroySemaphore
     let vkWaitSemaphores: PFN_vkWaitSemaphores
-    let vkResetCommandBuffer: PFN_vkResetCommandBuffer
-    let vkFlushMappedMemoryRanges: PFN_vkFlushMappedMemoryRanges
-    let vkInvalidateMappedMemoryRanges: PFN_vkInvalidateMappedMemoryRanges
-    let vkCreateQueryPool: PFN_vkCreateQueryPool
-    let vkDestroyQueryPool: PFN_vkDestroyQueryPool
-    let vkCmdWriteTimestamp: PFN_vkCmdWriteTimestamp
-    let vkCmdResetQueryPool: PFN_vkCmdResetQueryPool
-    let vkGetQueryPoolResults: PFN_vkGetQueryPoolResults
 
     init(_ device: VkDevice?, _ instance: InstanceFunctions) {
         func function<T>(_ name: String, as type: T.Type) -> T {
@@ -129,17 +116,8 @@ struct DeviceFunctions: @unchecked Sendable {
         vkCmdPipelineBarrier = function("vkCmdPipelineBarrier", as: PFN_vkCmdPipelineBarrier.self)
         vkCmdCopyBuffer = function("vkCmdCopyBuffer", as: PFN_vkCmdCopyBuffer.self)
         vkQueueSubmit = function("vkQueueSubmit", as: PFN_vkQueueSubmit.self)
-        vkDeviceWaitIdle = function("vkDeviceWaitIdle", as: PFN_vkDeviceWaitIdle.self)
         vkCreateSemaphore = function("vkCreateSemaphore", as: PFN_vkCreateSemaphore.self)
         vkDestroySemaphore = function("vkDestroySemaphore", as: PFN_vkDestroySemaphore.self)
         vkWaitSemaphores = function("vkWaitSemaphores", as: PFN_vkWaitSemaphores.self)
-        vkResetCommandBuffer = function("vkResetCommandBuffer", as: PFN_vkResetCommandBuffer.self)
-        vkFlushMappedMemoryRanges = function("vkFlushMappedMemoryRanges", as: PFN_vkFlushMappedMemoryRanges.self)
-        vkInvalidateMappedMemoryRanges = function("vkInvalidateMappedMemoryRanges", as: PFN_vkInvalidateMappedMemoryRanges.self)
-        vkCreateQueryPool = function("vkCreateQueryPool", as: PFN_vkCreateQueryPool.self)
-        vkDestroyQueryPool = function("vkDestroyQueryPool", as: PFN_vkDestroyQueryPool.self)
-        vkCmdWriteTimestamp = function("vkCmdWriteTimestamp", as: PFN_vkCmdWriteTimestamp.self)
-        vkCmdResetQueryPool = function("vkCmdResetQueryPool", as: PFN_vkCmdResetQueryPool.self)
-        vkGetQueryPoolResults = function("vkGetQueryPoolResults", as: PFN_vkGetQueryPoolResults.self)
     }
 }

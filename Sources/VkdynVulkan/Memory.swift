@@ -214,9 +214,11 @@ final class MemoryPool: Sendable {
         let coherent = VkMemoryPropertyFlags(
             VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT.rawValue | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT.rawValue)
         if flags & coherent == coherent {
-            try check(
-                device.functions.vkMapMemory(device.handle, memory, 0, VkDeviceSize(capacity), 0, &mapped),
-                "vkMapMemory", device: device.physical.name)
+            let result = device.functions.vkMapMemory(device.handle, memory, 0, VkDeviceSize(capacity), 0, &mapped)
+            if result != VK_SUCCESS {
+                device.functions.vkFreeMemory(device.handle, memory, nil)
+                try check(result, "vkMapMemory", device: device.physical.name, what: label, byteCount: minimum)
+            }
         }
         return Block(memory: memory, type: type, mapped: mapped, capacity: capacity)
     }

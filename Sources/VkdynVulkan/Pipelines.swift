@@ -74,6 +74,10 @@ final class PipelineStore: Sendable {
         if let found = pipelines.withLock({ $0[key] }) { return found }
         let module = key.module == step.variant.module.name ? step.variant.module : step.variant.emulatedModule
         guard let module else { throw .failed(call: "no module \(key.module)", code: 0) }
+        if module.name == step.variant.emulatedModule?.name, !device.physical.hasFloat64 {
+            throw .unsupported(
+                device: device.physical.name, reason: "it has no 64-bit floats, on which the emulated flavour rests")
+        }
         let made = try make(key, module, step)
         pipelines.withLock { $0[key] = made }
         return made
@@ -237,7 +241,8 @@ final class PipelineCache: @unchecked Sendable {
 
     private static func file(for device: PhysicalDevice) -> URL? {
         let environment = ProcessInfo.processInfo.environment
-        let base = environment["XDG_CACHE_HOME"].map { URL(fileURLWithPath: $0) }
+        // The XDG specification ignores paths that are not absolute.
+        let base = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? URL(fileURLWithPath: $0) : nil }
             ?? environment["HOME"].map { URL(fileURLWithPath: $0).appendingPathComponent(".cache") }
         let uuid = withUnsafeBytes(of: device.properties.pipelineCacheUUID) { bytes in
             bytes.map { byte in

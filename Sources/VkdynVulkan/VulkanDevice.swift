@@ -46,6 +46,8 @@ public final class VulkanDevice: SteppableDevice {
     // MARK: Device
 
     public var description: DeviceDescription { device.physical.description }
+    /// Whether the exact emulation of fused multiply-add can run, which needs 64-bit floats.
+    public var canEmulateFused: Bool { device.physical.hasFloat64 }
     public var traits: DeviceTraits { device.physical.traits }
     public var counters: DeviceCounters { submission.withLock { $0.counters } }
 

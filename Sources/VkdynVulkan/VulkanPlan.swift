@@ -27,7 +27,7 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
             : try VulkanBuffer(
                 device: owner.device, pool: owner.pool, byteCount: plan.arenaByteCount, placement: .device,
                 label: "arena of \(plan.label)")
-        try fillArena()
+        if stepping { try fillArena() }
         for table in plan.tables {
             let buffer = try owner.makeBuffer(.words(table.words), label: table.buffer.label)
             tables[table.buffer.id] = buffer
@@ -51,7 +51,8 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
     }
 
     func run() throws(DeviceError) {
-        for commands in commands { try owner.submit(commands.handle, dispatches: plan.steps.count) }
+        let dispatches = plan.steps.count / max(1, commands.count)
+        for commands in commands { try owner.submit(commands.handle, dispatches: dispatches) }
     }
 
     func run(step: Int) throws(DeviceError) {
@@ -69,11 +70,13 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
 
     // MARK: Making
 
-    /// The pattern of memory that nobody wrote, as in the reference executor.
+    /// The pattern of memory that nobody wrote, as in the reference executor, so that lockstep may compare whole
+    /// buffers.
     private func fillArena() throws(DeviceError) {
-        guard let arena, let mapped = arena.mapped else { return }
-        mapped.bindMemory(to: UInt32.self, capacity: arena.byteCount / 4)
-            .update(repeating: 0x7FFA_7FFA, count: arena.byteCount / 4)
+        guard let arena else { return }
+        let words = [UInt32](repeating: 0x7FFA_7FFA, count: arena.byteCount / 4)
+        let buffer = Buffer(elementType: .u32, count: words.count, label: "arena", storage: arena)
+        try owner.write(words, to: buffer)
     }
 
     private func memory(of buffer: Buffer) -> (storage: VulkanBuffer, byteOffset: Int) {

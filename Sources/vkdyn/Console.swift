@@ -22,11 +22,12 @@ struct Console: Sendable {
     /// Text without a line end, shown at once.
     func stream(_ text: String) {
         guard !isJSON, !text.isEmpty else { return }
-        FileHandle.standardOutput.write(Data(text.utf8))
+        // A reader that went away is no reason to trap.
+        try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
     }
 
     /// One line on standard error, under `--json` too.
-    func note(_ text: String) { FileHandle.standardError.write(Data("vkdyn: \(text)\n".utf8)) }
+    func note(_ text: String) { try? FileHandle.standardError.write(contentsOf: Data("vkdyn: \(text)\n".utf8)) }
 
     func progress(_ label: String) -> Progress { Progress(label: label, isShown: !isJSON && isatty(2) == 1) }
 
@@ -59,7 +60,9 @@ final class Progress: Sendable {
         if isShown { write("") }
     }
 
-    private func write(_ text: String) { FileHandle.standardError.write(Data("\r\u{1B}[K\(text)".utf8)) }
+    private func write(_ text: String) {
+        try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8))
+    }
 }
 
 /// The first Ctrl-C asks, the second ends the process.
@@ -103,7 +106,7 @@ extension Console {
             String(
                 format: "one round: %.2f submits, %.2f readbacks; the draft has %.1f%% of the target's parameters; outputs %@",
                 summary.submitsPerRound, summary.readbacksPerRound, summary.draftShare * 100,
-                summary.identical ? "identical" : "DIFFERENT"))
+                summary.comparesOutputs ? (summary.identical ? "identical" : "DIFFERENT") : "of the same distribution"))
         if let rates = summary.acceptanceRates {
             line(
                 "accepted: " + rates.sorted { $0.key < $1.key }.map {

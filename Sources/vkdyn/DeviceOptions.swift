@@ -13,8 +13,13 @@ struct DeviceOptions: ParsableArguments {
             valueName: "device"))
     var device = "auto"
 
-    func open(_ options: VulkanDevice.Options = .init()) throws(DeviceError) -> any Device {
-        if device == "reference" { return ReferenceDevice() }
-        return try DeviceList(options: options).open(device)
+    /// The device with the flavours that it can run: the fused one natively where it truly fuses, else through the
+    /// exact emulation where there are 64-bit floats.
+    func openForVerification() throws(DeviceError) -> (device: any Device, flavours: [Flavour]) {
+        if device == "reference" { return (ReferenceDevice(), Flavour.allCases) }
+        let opened = try DeviceList().open(device)
+        if try opened.probe().isFused { return (opened, Flavour.allCases) }
+        guard opened.canEmulateFused else { return (opened, [.separate]) }
+        return (try DeviceList(options: .init(emulatesFused: true)).open(device), Flavour.allCases)
     }
 }

@@ -23,7 +23,7 @@ struct Devices: ParsableCommand {
         var driver: String
         var apiVersion: String
         var kind: String
-        /// Why vkdyn cannot run there, or null.
+        /// Why vkdyn cannot run there; absent where it can.
         var obstacle: String?
         var exact: Bool
         var inexactReason: String?

@@ -63,7 +63,9 @@ struct RunSpeculative: ParsableCommand {
     ]
 
     func validate() throws {
-        guard maxNewTokens > 0 else { throw ValidationError("--max-new-tokens \(maxNewTokens): must be above 0") }
+        guard (1...1_000_000).contains(maxNewTokens) else {
+            throw ValidationError("--max-new-tokens \(maxNewTokens): must be 1 to 1000000")
+        }
         if let weights, !weights.isFloat {
             throw ValidationError("--weights \(weights.rawValue): must be f32, f16 or bf16")
         }

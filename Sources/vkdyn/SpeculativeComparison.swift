@@ -30,10 +30,20 @@ struct SpeculativeComparison {
         let console = Console(isJSON: options.json)
         self.console = console
         (device, lockstep) = try Self.open(options)
-        pair = try Self.load(options, device, console)
-        (target, tokenizer) = (pair.target, pair.tokenizer)
+        let folders = try Self.folders(options)
+        tokenizer = folders.tokenizer
         prompts = Self.prompts(options, tokenizer)
         let longest = prompts.map(\.tokens.count).max() ?? 1
+        let progress = console.progress("loading the models")
+        defer { progress.finish() }
+        // Positions beyond what this run can reach need no tables.
+        pair = try folders.load(
+            on: device, weightType: options.weights, contextLimit: longest + options.maxNewTokens
+        ) {
+            progress.update($0.fraction)
+            if console.isInterrupted { throw ExitCode(130) }
+        }
+        target = pair.target
         contextLength = min(target.contextLength, longest + options.maxNewTokens)
     }
 
@@ -56,9 +66,7 @@ struct SpeculativeComparison {
         return (lockstep, lockstep)
     }
 
-    private static func load(
-        _ options: RunSpeculative, _ device: any Device, _ console: Console
-    ) throws -> SpeculativePair {
+    private static func folders(_ options: RunSpeculative) throws -> SpeculativeFolders {
         let draft: DraftChoice
         switch (options.draft, options.target) {
         case ("prompt-lookup", _): draft = .promptLookup
@@ -66,10 +74,7 @@ struct SpeculativeComparison {
         case (nil, nil): draft = .shipped
         case (nil, let target?): throw SetupError("--target \(target) needs --draft: a folder or prompt-lookup")
         }
-        let folders = try SpeculativeFolders(target: options.target.map { .folder($0) } ?? .shipped, draft: draft)
-        let progress = console.progress("loading the models")
-        defer { progress.finish() }
-        return try folders.load(on: device, weightType: options.weights) { progress.update($0.fraction) }
+        return try SpeculativeFolders(target: options.target.map { .folder($0) } ?? .shipped, draft: draft)
     }
 
     private static func prompts(_ options: RunSpeculative, _ tokenizer: Tokenizer) -> [Prompt] {

@@ -42,7 +42,7 @@ struct SpeculativeReport: Encodable {
         var promptTokens: [Int]
         var standard: Output
         var speculative: Output
-        /// Whether the tokens and the final logits are the same; null under the rejection rule, which keeps the
+        /// Whether the tokens and the final logits are the same; absent under the rejection rule, which keeps the
         /// distribution alone.
         var identical: Bool?
         var speedup: Double
@@ -71,7 +71,9 @@ struct SpeculativeReport: Encodable {
         var targetParameters: Int
         var draftParameters: Int
         var draftShare: Double
+        /// No output differs; see `comparesOutputs` for whether any was compared.
         var identical: Bool
+        var comparesOutputs: Bool
         var lockstepDispatches: Int?
         var lockstepValues: Int?
         var acceptanceRates: [String: Double]?
@@ -94,6 +96,7 @@ struct SpeculativeReport: Encodable {
             self.draftParameters = draftParameters
             draftShare = Double(draftParameters) / Double(max(1, targetParameters))
             identical = results.allSatisfy { $0.identical ?? true }
+            comparesOutputs = results.allSatisfy { $0.identical != nil }
             lockstepDispatches = comparedDispatches
             lockstepValues = comparedValues
             self.acceptanceRates = acceptanceRates

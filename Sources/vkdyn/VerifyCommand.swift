@@ -34,12 +34,11 @@ struct Verify: ParsableCommand {
     }
 
     func run() throws {
-        // Devices that do not fuse run the fused flavour through its exact emulation.
-        let opened = try device.open(.init(emulatesFused: true))
+        let (opened, flavours) = try device.openForVerification()
         if !json { print("\(opened.description.name) (\(opened.description.driver))\n") }
         var results: [KernelVerifier.Result] = []
         for candidate in KernelRegistry.all where kernel.isEmpty || kernel.contains(candidate.interface.name) {
-            for flavour in Flavour.allCases where flavour == .separate || candidate.interface.hasFlavour {
+            for flavour in flavours where flavour == .separate || candidate.interface.hasFlavour {
                 let found = try KernelVerifier(device: opened, flavour: flavour).verify(candidate)
                 results += found
                 if !json {

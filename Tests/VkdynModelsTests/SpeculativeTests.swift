@@ -222,6 +222,25 @@ import VkdynVulkan
         }
     }
 
+    @Test func aDraftOfAShorterContextDraftsWhileItCanAndThenNoMore() throws {
+        let device = TestDevices.reference
+        let target = try ModelFolder(ModelFixture.path("pair-target")).load(on: device)
+        let prompt = try prompts()[1]
+        let plain = try Decoder(device: device, target: target, configuration: .init(contextLength: 150))
+            .generate(prompt: prompt, options: .init(maximumNewTokens: 60))
+        // Shorter than the prompt, just as long, and ending within the output.
+        for limit in [8, prompt.count, prompt.count + 20] {
+            let draft = try ModelFolder(ModelFixture.path("pair-draft")).load(on: device, contextLimit: limit)
+            #expect(draft.contextLength == limit)
+            let decoder = try Decoder(
+                device: device, target: target,
+                configuration: .init(draft: .model(draft), contextLength: 150, prefillLength: 16))
+            let fast = try decoder.generate(prompt: prompt, options: .init(maximumNewTokens: 60))
+            expectEqual(plain, fast, "draft context \(limit)")
+            #expect((fast.telemetry.draftedTokens > 0) == (limit > prompt.count))
+        }
+    }
+
     @Test func cancellationEndsAfterTheRunningSubmit() throws {
         let pair = try Pair(TestDevices.reference)
         var rounds = 0
@@ -239,6 +258,8 @@ import VkdynVulkan
         schedule.record(drafted: 5, accepted: 5)
         #expect(schedule.next(room: 100) == 7)
         schedule.record(drafted: 7, accepted: 7)
+        #expect(schedule.next(room: 100) == 8)
+        schedule.record(drafted: 0, accepted: 0)
         #expect(schedule.next(room: 100) == 8)
         for _ in 0..<20 { schedule.record(drafted: 8, accepted: 0) }
         #expect(schedule.next(room: 100) == 1)

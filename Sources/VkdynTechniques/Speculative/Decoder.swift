@@ -16,12 +16,12 @@ public final class Decoder: @unchecked Sendable {
         public var flavour: Flavour
         /// Tokens that prompt and output may take together.
         public var contextLength: Int
-        /// Prompt tokens read in one submit.
-        public var prefillLength: Int
+        /// Prompt tokens read in one submit; nil lets the target's size decide.
+        public var prefillLength: Int?
 
         public init(
             draft: DraftSource? = nil, schedule: DraftSchedule.Policy = .constant(length: 4),
-            choice: TokenChoice = .greedy, flavour: Flavour = .separate, contextLength: Int, prefillLength: Int = 64
+            choice: TokenChoice = .greedy, flavour: Flavour = .separate, contextLength: Int, prefillLength: Int? = nil
         ) {
             self.draft = draft
             self.schedule = schedule
@@ -35,8 +35,11 @@ public final class Decoder: @unchecked Sendable {
     public let configuration: Configuration
     private let device: any Device
     private let recorder: RoundRecorder
+    /// Tokens that prompt and output may take together, in the target and in the draft.
+    private let context: Int
     private let draftContext: Int
-    private var prefills: [(cached: (SequenceState) -> Int, plan: any PreparedPlan)] = []
+    private let prefillLength: Int
+    private var prefills: [(isDraft: Bool, plan: any PreparedPlan)] = []
     private var rounds: [Int: any PreparedPlan] = [:]
     /// Every plan made so far, for tests that check them.
     public private(set) var plans: [Plan] = []
@@ -51,7 +54,9 @@ public final class Decoder: @unchecked Sendable {
     ) throws(DeviceError) {
         self.device = device
         self.configuration = configuration
-        let context = configuration.contextLength
+        let context = min(configuration.contextLength, target.contextLength)
+        self.context = context
+        prefillLength = configuration.prefillLength ?? Self.prefillLength(for: target)
         let rowCapacity = (configuration.draft == nil ? 0 : DraftSchedule(configuration.schedule).maximum) + 1
         var draftCache: KeyValueCache?
         var draftContext = context
@@ -76,10 +81,16 @@ public final class Decoder: @unchecked Sendable {
             stopsByConfidence: stopsByConfidence)
     }
 
-    /// Prepares the plans of the steady state, so that the first generation is as fast as the next.
+    /// Prepares every plan that a generation may need, so that none is made while one runs.
     public func prepare() throws(DeviceError) {
         try preparePrefills()
-        _ = try round(draftLength: maximumDraftLength)
+        for length in 0...maximumDraftLength { _ = try round(draftLength: length) }
+    }
+
+    /// Prompt tokens that a slow GPU (some 0.5 TFLOP/s) reads in less than half a second, after which watchdogs reset
+    /// it: at most 64, at least 1.
+    private static func prefillLength(for target: any DecoderModel) -> Int {
+        max(1, min(64, 100_000_000_000 / max(1, target.parameterCount)))
     }
 
     /// Generates after a prompt. Not to be called while another call runs.
@@ -104,7 +115,9 @@ public final class Decoder: @unchecked Sendable {
         let decodeStart = clock.now
         let counters = device.counters
 
-        let room = min(options.maximumNewTokens, configuration.contextLength - prompt.count)
+        let room = min(options.maximumNewTokens, context - prompt.count)
+        // What the caller does with the tokens is not the decoder's time.
+        var callbackTime = Duration.zero
         var schedule = DraftSchedule(configuration.schedule)
         var tokens: [Int] = []
         var reason = room < options.maximumNewTokens ? StopReason.contextLimit : .tokenLimit
@@ -128,13 +141,13 @@ public final class Decoder: @unchecked Sendable {
             if let stop { emitted.removeSubrange((stop + 1)...) }
             tokens += emitted
             lastRow = emitted.count - 1
-            onTokens(emitted)
+            callbackTime += clock.measure { onTokens(emitted) }
             if stop != nil {
                 reason = .stopToken
                 break generation
             }
         }
-        telemetry.decodeSeconds = (clock.now - decodeStart).seconds
+        telemetry.decodeSeconds = (clock.now - decodeStart - callbackTime).seconds
         telemetry.generatedTokens = tokens.count
         let used = device.counters - counters
         telemetry.submits = used.submits
@@ -152,8 +165,8 @@ public final class Decoder: @unchecked Sendable {
         if let token = prompt.first(where: { !(0..<vocabulary).contains($0) }) {
             throw .tokenOutOfRange(token: token, vocabularySize: vocabulary)
         }
-        if prompt.count >= configuration.contextLength {
-            throw .promptTooLong(tokens: prompt.count, contextLength: configuration.contextLength)
+        if prompt.count >= context {
+            throw .promptTooLong(tokens: prompt.count, contextLength: context)
         }
     }
 
@@ -174,32 +187,32 @@ public final class Decoder: @unchecked Sendable {
 
     private func readPrompt(_ count: Int, _ isCancelled: () -> Bool) throws(DeviceError) {
         try preparePrefills()
-        for prefill in prefills {
+        // A prompt that a draft has no positions for leaves the draft out of this generation.
+        for prefill in prefills where !prefill.isDraft || count <= draftContext {
             // The last token of the prompt is the first round's.
             var remaining = count - 1
             while remaining > 0, !isCancelled() {
                 try prefill.plan.run()
-                remaining -= configuration.prefillLength
+                remaining -= prefillLength
             }
         }
     }
 
     private func preparePrefills() throws(DeviceError) {
         guard prefills.isEmpty else { return }
-        let capacity = configuration.prefillLength
-        prefills.append(
-            ({ Int($0.targetCached) }, try prepare(recorder.prefill(draft: false, capacity: capacity), "prefill")))
-        if case .model = configuration.draft {
-            prefills.append(
-                ({ Int($0.draftCached) }, try prepare(recorder.prefill(draft: true, capacity: capacity), "prefill")))
+        var roles = [false]
+        if case .model = configuration.draft { roles.append(true) }
+        for isDraft in roles {
+            let recording = recorder.prefill(draft: isDraft, capacity: prefillLength)
+            prefills.append((isDraft, try prepare(recording, isDraft ? "draft_prefill" : "prefill")))
         }
     }
 
     private func round(draftLength: Int) throws(DeviceError) -> any PreparedPlan {
         if let plan = rounds[draftLength] { return plan }
-        // With a constant schedule the last, shorter rounds use the pipelines of the others.
-        var capacity = draftLength + 1
-        if case .constant = configuration.schedule { capacity = maximumDraftLength + 1 }
+        // The last, shorter rounds use the pipelines of the others; the heuristic's rounds are of every length.
+        var capacity = maximumDraftLength + 1
+        if case .heuristic = configuration.schedule { capacity = draftLength + 1 }
         let plan = try prepare(recorder.round(draftLength: draftLength, capacity: capacity), "round\(draftLength)")
         rounds[draftLength] = plan
         return plan

@@ -36,7 +36,8 @@ public struct DraftSchedule: Sendable, Equatable {
 
     /// Notes what became of a round's drafts.
     public mutating func record(drafted: Int, accepted: Int) {
-        guard case .heuristic(_, let maximum) = policy else { return }
+        // A round without drafts, as prompt lookup has them, says nothing.
+        guard drafted > 0, case .heuristic(_, let maximum) = policy else { return }
         length = accepted == drafted ? min(length + 2, maximum) : max(1, length - 1)
     }
 }
