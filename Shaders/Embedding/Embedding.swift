@@ -1,6 +1,6 @@
 public import VkdynCore
 
-/// Looks tokens up in a table:
+/// Looks tokens up in a table, or in a piece of one:
 /// `result[r, i] = table[tokens[r], i] + positionTable[positions[r] + positionOffset, i]`.
 ///
 /// | buffer        | shape                              | type           |
@@ -16,8 +16,10 @@ public import VkdynCore
 /// table lies as `Matmul`'s packed weights do, so that one table can serve as embedding and as output projection;
 /// vocabularyQuads is ⌈vocabulary/4⌉ and matters to it alone. Positions are logical, in tokens; without them a row's
 /// position is its own number. Without a position table nothing is added.
+/// A table too large for one view comes in pieces: this one holds the tokens firstToken ..< firstToken + tokenCount,
+/// and rows of other tokens are not touched.
 /// Reduction order: none but the one addition.
-/// Edge cases: rows beyond the count are neither read nor touched. Tokens and positions must lie inside their tables.
+/// Edge cases: rows beyond the count are neither read nor touched. Positions must lie inside their table.
 /// Padded columns of a packed table are never read. NaN and infinity pass through.
 /// Source: learned positions, Radford et al., "Language models are unsupervised multitask learners", 2019.
 /// Error: exact without a position table, at most half an ulp with one.
@@ -45,7 +47,8 @@ public enum Embedding: Kernel {
         let p = call.parameters
         let width = Int(p.width)
         for row in 0..<min(Int(b.rows.pointee.count), Int(p.rowCapacity)) {
-            let token = Int(b.tokens[row])
+            let token = Int(b.tokens[row]) - Int(p.firstToken)
+            guard (0..<Int(p.tokenCount)).contains(token) else { continue }
             let position = Int(p.positionOffset) + (b.positions.isEmpty ? row : Int(b.positions[row]))
             for i in 0..<width {
                 let element = call.constants.packed ? i * Int(p.vocabularyQuads) * 4 + token : token * width + i
@@ -71,13 +74,20 @@ public enum Embedding: Kernel {
                     makeCase(shape, type, isPacked: index % 2 == 0, positionMode: (index + 1) % 3, random: &random))
             }
         }
+        // Pieces of a table: tokens before and after them leave their rows alone.
+        for first in [3, 8] {
+            cases.append(
+                makeCase(
+                    (rows: 9, capacity: 9, width: 20, vocabulary: 17), .f16, isPacked: first == 3, positionMode: 0,
+                    firstToken: first, tokenCount: 6, random: &random))
+        }
         return cases
     }
 
     /// - Parameter positionMode: 0 without positions, 1 with a table alone, 2 with a table and positions.
     private static func makeCase(
         _ shape: (rows: Int, capacity: Int, width: Int, vocabulary: Int), _ type: ElementType, isPacked: Bool,
-        positionMode: Int, random: inout CaseGenerator
+        positionMode: Int, firstToken: Int = 0, tokenCount: Int? = nil, random: inout CaseGenerator
     ) -> KernelCase {
         let quads = (shape.vocabulary + 3) / 4
         let positionCount = 2 * shape.capacity + 8
@@ -116,7 +126,7 @@ public enum Embedding: Kernel {
                 result: .unwritten(shape.capacity * shape.width)),
             Parameters(
                 rowCapacity: UInt32(shape.capacity), width: UInt32(shape.width), vocabularyQuads: UInt32(quads),
-                positionOffset: 2),
+                positionOffset: 2, firstToken: UInt32(firstToken), tokenCount: UInt32(tokenCount ?? shape.vocabulary)),
             Constants(packed: isPacked))
     }
 }

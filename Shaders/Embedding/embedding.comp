@@ -26,12 +26,15 @@ layout(push_constant) uniform Parameters {
     uint width;
     uint vocabulary_quads;
     uint position_offset;
+    uint first_token;
+    uint token_count;
 };
 
 void main() {
     uint row = gl_WorkGroupID.x;
     if (row >= min(rows.count, row_capacity)) return;
-    uint token = tokens[row];
+    uint token = tokens[row] - first_token;
+    if (token >= token_count) return;
     uint position = position_offset + (HAS_POSITIONS ? positions[row] : row);
     for (uint i = gl_LocalInvocationID.x; i < width; i += 64u) {
         uint element = PACKED ? i * (vocabulary_quads * 4u) + token : token * width + i;

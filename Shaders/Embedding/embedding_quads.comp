@@ -25,13 +25,16 @@ layout(push_constant) uniform Parameters {
     uint width;
     uint vocabulary_quads;
     uint position_offset;
+    uint first_token;
+    uint token_count;
 };
 
 void main() {
     uint row = gl_WorkGroupID.x;
     if (row >= min(rows.count, row_capacity)) return;
     uint quad_count = width / 4u;
-    uint token = tokens[row];
+    uint token = tokens[row] - first_token;
+    if (token >= token_count) return;
     uint position = position_offset + (HAS_POSITIONS ? positions[row] : row);
     for (uint i = gl_LocalInvocationID.x; i < quad_count; i += 64u) {
         vec4 value = table_texel(token * quad_count + i);

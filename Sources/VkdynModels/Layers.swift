@@ -46,21 +46,18 @@ public struct KeyValueCache: Sendable {
     public var byteCount: Int { (keys + values).reduce(0) { $0 + $1.byteCount } }
 }
 
-/// A linear layer: packed weights and an optional bias.
+/// A linear layer: packed weights and an optional bias, in pieces where one view cannot hold them.
 public struct Linear: Sendable {
-    public let weights: Buffer
-    public let bias: Buffer?
+    /// Some of the outputs. Their bits do not depend on how a layer is divided.
+    public struct Piece: Sendable {
+        public let weights: Buffer
+        public let bias: Buffer?
+        public let columns: Range<Int>
+    }
+
+    public let pieces: [Piece]
     public let depth: Int
     public let columns: Int
-    public let label: String
-
-    public init(weights: Buffer, bias: Buffer?, depth: Int, columns: Int, label: String) {
-        self.weights = weights
-        self.bias = bias
-        self.depth = depth
-        self.columns = columns
-        self.label = label
-    }
 
     /// - Parameters:
     ///   - source: [rows, depth].
@@ -81,14 +78,41 @@ public struct Linear: Sendable {
         into recording: inout Recording, _ label: String, _ source: Buffer, rows: Counted,
         activation: Activation = .none, residual: Buffer? = nil, result: Buffer
     ) {
-        recording.dispatch(
-            Matmul.self, label,
-            .init(
-                rows: rows.buffer, source: source, weights: weights, bias: bias, residual: residual, result: result),
-            .init(
-                rowCapacity: UInt32(rows.capacity), depth: UInt32(depth), columns: UInt32(columns),
-                resultStride: UInt32(columns), resultOffset: 0),
-            constants: .init(activation: activation.rawValue), rows: rows)
+        for piece in pieces {
+            recording.dispatch(
+                Matmul.self, label,
+                .init(
+                    rows: rows.buffer, source: source, weights: piece.weights, bias: piece.bias, residual: residual,
+                    result: result),
+                .init(
+                    rowCapacity: UInt32(rows.capacity), depth: UInt32(depth), columns: UInt32(piece.columns.count),
+                    resultStride: UInt32(columns), resultOffset: UInt32(piece.columns.lowerBound)),
+                constants: .init(activation: activation.rawValue), rows: rows)
+        }
+    }
+
+    /// Looks tokens up, with the outputs for tokens: the layer is the output projection of a tied embedding.
+    /// - Parameters:
+    ///   - positionTable: [positions, depth], added at the pass's positions.
+    /// - Returns: [rows, depth].
+    func recordEmbedding(
+        into recording: inout Recording, _ label: String, pass: DecoderPass, positionTable: Buffer? = nil
+    ) -> Buffer {
+        let result = recording.transient(.f32, count: pass.rows.capacity * depth, label)
+        for piece in pieces {
+            recording.dispatch(
+                Embedding.self, label,
+                .init(
+                    rows: pass.rows.buffer, tokens: pass.tokens, table: piece.weights,
+                    positions: positionTable == nil ? nil : pass.positions, positionTable: positionTable,
+                    result: result),
+                .init(
+                    rowCapacity: UInt32(pass.rows.capacity), width: UInt32(depth),
+                    vocabularyQuads: UInt32((piece.columns.count + 3) / 4), positionOffset: 0,
+                    firstToken: UInt32(piece.columns.lowerBound), tokenCount: UInt32(piece.columns.count)),
+                constants: .init(packed: true), rows: pass.rows)
+        }
+        return result
     }
 }
 

@@ -83,7 +83,7 @@ public struct Llama: DecoderModel {
 
     public let configuration: Configuration
     public let parameterCount: Int
-    private let tokenTable: Buffer  // embed_tokens
+    private let tokenTable: Linear  // embed_tokens
     private let head: Linear  // lm_head, or embed_tokens again
     private let layers: [Layer]
     private let finalNorm: RMSNormLayer  // norm
@@ -100,8 +100,7 @@ public struct Llama: DecoderModel {
             root + "embed_tokens.weight", vocabulary: c.vocabularySize, width: c.width, label: "embed_tokens")
         head =
             c.tiesEmbeddings
-            ? Linear(
-                weights: tokenTable, bias: nil, depth: c.width, columns: c.vocabularySize, label: "lm_head")
+            ? tokenTable
             : try loader.linear(
                 ["lm_head"], inputs: c.width, outputs: [c.vocabularySize], hasBias: false, label: "lm_head")
         func norm(_ name: String) throws -> RMSNormLayer {
@@ -158,14 +157,7 @@ public struct Llama: DecoderModel {
         into recording: inout Recording, pass: DecoderPass, cache: KeyValueCache
     ) -> Buffer {
         let c = configuration
-        var hidden = recording.transient(.f32, count: pass.rows.capacity * c.width, "embed_tokens")
-        recording.dispatch(
-            Embedding.self, "embed_tokens",
-            .init(rows: pass.rows.buffer, tokens: pass.tokens, table: tokenTable, result: hidden),
-            .init(
-                rowCapacity: UInt32(pass.rows.capacity), width: UInt32(c.width),
-                vocabularyQuads: UInt32((c.vocabularySize + 3) / 4), positionOffset: 0),
-            constants: .init(packed: true), rows: pass.rows)
+        var hidden = tokenTable.recordEmbedding(into: &recording, "embed_tokens", pass: pass)
         for (index, layer) in layers.enumerated() {
             hidden = recording.scope("layer\(index)") { recording in
                 record(layer, index, into: &recording, hidden, pass, cache)

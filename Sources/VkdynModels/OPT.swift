@@ -52,7 +52,7 @@ public struct OPT: DecoderModel {
 
     public let configuration: Configuration
     public let parameterCount: Int
-    private let tokenTable: Buffer  // embed_tokens, tied to lm_head
+    private let tokenTable: Linear  // embed_tokens, tied to lm_head
     private let positionTable: Buffer  // embed_positions without its first two rows
     private let projectIn: Linear?
     private let projectOut: Linear?
@@ -136,32 +136,21 @@ public struct OPT: DecoderModel {
     }
 
     private func recordEmbedding(into recording: inout Recording, _ pass: DecoderPass) -> Buffer {
-        let c = configuration
-        func embedding(_ label: String, tokens: Buffer, table: Buffer, packed: Bool, width: Int, positioned: Bool)
-            -> Buffer
-        {
-            let result = recording.transient(.f32, count: pass.rows.capacity * width, label)
-            recording.dispatch(
-                Embedding.self, label,
-                .init(
-                    rows: pass.rows.buffer, tokens: tokens, table: table,
-                    positions: positioned ? pass.positions : nil, positionTable: positioned ? positionTable : nil,
-                    result: result),
-                .init(
-                    rowCapacity: UInt32(pass.rows.capacity), width: UInt32(width),
-                    vocabularyQuads: UInt32((c.vocabularySize + 3) / 4), positionOffset: 0),
-                constants: .init(packed: packed), rows: pass.rows)
-            return result
+        guard let projectIn else {
+            return tokenTable.recordEmbedding(
+                into: &recording, "embed_tokens", pass: pass, positionTable: positionTable)
         }
-        let tokens = embedding(
-            "embed_tokens", tokens: pass.tokens, table: tokenTable, packed: true, width: c.embeddingWidth,
-            positioned: projectIn == nil)
-        guard let projectIn else { return tokens }
+        let tokens = tokenTable.recordEmbedding(into: &recording, "embed_tokens", pass: pass)
         // Positions join after the projection, so they are looked up as tokens of their own table.
-        let positions = embedding(
-            "embed_positions", tokens: pass.positions, table: positionTable, packed: false, width: c.width,
-            positioned: false)
-        return projectIn.record(into: &recording, "project_in", tokens, rows: pass.rows, residual: positions)
+        let (rows, width) = (pass.rows, configuration.width)
+        let positions = recording.transient(.f32, count: rows.capacity * width, "embed_positions")
+        recording.dispatch(
+            Embedding.self, "embed_positions",
+            .init(rows: rows.buffer, tokens: pass.positions, table: positionTable, result: positions),
+            .init(
+                rowCapacity: UInt32(rows.capacity), width: UInt32(width), vocabularyQuads: 0, positionOffset: 0,
+                firstToken: 0, tokenCount: UInt32(configuration.contextLength)), rows: rows)
+        return projectIn.record(into: &recording, "project_in", tokens, rows: rows, residual: positions)
     }
 
     private func record(
@@ -185,10 +174,7 @@ public struct OPT: DecoderModel {
     }
 
     public func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted, logits: Buffer) {
-        Linear(
-            weights: tokenTable, bias: nil, depth: configuration.embeddingWidth, columns: vocabularySize,
-            label: "logits"
-        ).record(into: &recording, "logits", hidden, rows: rows, result: logits)
+        tokenTable.record(into: &recording, "logits", hidden, rows: rows, result: logits)
     }
 }
 

@@ -47,20 +47,16 @@ public struct WeightLoader {
                 try tally(tensor)
             }
         }
-        let table = try packed(matrices, label: label)
-        return Linear(
-            weights: table.buffer,
-            bias: bias.isEmpty ? nil : try device.makeBuffer(.floats(bias), label: label + ".bias"),
-            depth: inputs, columns: table.columns, label: label)
+        return try linear(matrices, bias: bias, label: label)
     }
 
     /// A matrix of tokens, [vocabulary, width], packed so that it serves as embedding and as output projection.
     public mutating func tokenTable(
         _ name: String, vocabulary: Int, width: Int, label: String
-    ) throws -> Buffer {
+    ) throws -> Linear {
         let matrix = try checkpoint.tensor(name)
         try matrix.requireShape([vocabulary, width])
-        return try packed([matrix], label: label).buffer
+        return try linear([matrix], bias: [], label: label)
     }
 
     /// A vector as f32.
@@ -83,21 +79,34 @@ public struct WeightLoader {
             .floats(Array(values[(firstRow * width)...]), as: weightType ?? tensor.elementType), label: label)
     }
 
-    private mutating func packed(
-        _ matrices: [TensorView], label: String
-    ) throws -> (buffer: Buffer, columns: Int) {
-        let outputs = matrices.reduce(0) { $0 + ($1.shape.first ?? 0) }
-        let texels = PackedWeights.paddedColumns(outputs) / 4 * (matrices[0].shape.last ?? 0)
-        guard texels <= device.traits.maximumTexels else {
+    /// Packs matrices, in as many pieces as the device's largest view asks for.
+    private mutating func linear(_ matrices: [TensorView], bias: [Float], label: String) throws -> Linear {
+        for matrix in matrices { try matrix.requireFinite() }
+        let depth = matrices[0].shape[1]
+        let columns = matrices.reduce(0) { $0 + $1.shape[0] }
+        let largest = device.traits.maximumTexels / max(depth, 1)
+        guard largest > 0 else {
             throw matrices[0].error(
-                "has \(texels) texels of four weights, more than the \(device.traits.maximumTexels) that "
+                "has \(depth) inputs, more than the \(device.traits.maximumTexels) texels that "
                     + "\(device.description.name) reads through one view")
         }
-        let packed = try PackedWeights(matrices, as: weightType ?? matrices[0].elementType)
-        let buffer = try device.makeBuffer(
-            BufferContents(elementType: packed.elementType, bytes: packed.bytes), label: label)
+        // Every piece but the last is whole texels.
+        let pieceColumns = largest > columns / 4 ? columns : largest * 4
+        var pieces: [Linear.Piece] = []
+        for start in Swift.stride(from: 0, to: columns, by: pieceColumns) {
+            let range = start..<min(start + pieceColumns, columns)
+            let packed = try PackedWeights(
+                matrices, outputs: range, as: weightType ?? matrices[0].elementType)
+            let name = pieceColumns == columns ? label : "\(label).\(start)"
+            pieces.append(
+                Linear.Piece(
+                    weights: try device.makeBuffer(
+                        BufferContents(elementType: packed.elementType, bytes: packed.bytes), label: name),
+                    bias: bias.isEmpty ? nil : try device.makeBuffer(.floats(Array(bias[range])), label: name + ".bias"),
+                    columns: range))
+        }
         for matrix in matrices { try tally(matrix) }
-        return (buffer, packed.columns)
+        return Linear(pieces: pieces, depth: depth, columns: columns)
     }
 
     private func finiteFloats(_ tensor: TensorView) throws -> [Float] {

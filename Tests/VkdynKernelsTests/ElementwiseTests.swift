@@ -91,7 +91,13 @@ import VkdynKernels
             let (tokens, table, result) = (run.before[1]!.words, run.before[2]!.floats, run.after[5]!.floats)
             var wrong = 0
             for row in 0..<run.rowCount {
-                let token = Int(tokens[row])
+                // Tokens outside the piece of the table leave their rows as they were.
+                guard tokens[row] >= p.firstToken, tokens[row] - p.firstToken < p.tokenCount else {
+                    let untouched = run.before[5]!.words[row * width..<(row + 1) * width]
+                    if run.after[5]!.words[row * width..<(row + 1) * width] != untouched { wrong += 1 }
+                    continue
+                }
+                let token = Int(tokens[row] - p.firstToken)
                 let position = Int(p.positionOffset) + (run.before[3].map { Int($0.words[row]) } ?? row)
                 for i in 0..<width {
                     var expected =
