@@ -93,8 +93,8 @@ let package = Package(
         .executableTarget(
             name: "vkdyn",
             dependencies: [
-                "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan", "VkdynFormats", "VkdynModels",
-                "VkdynTechniques",
+                "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan", "VkdynFormats",
+                "VkdynModels", "VkdynTechniques",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "CommandTests", dependencies: ["vkdyn"]),

@@ -41,8 +41,8 @@ public struct DeviceList: Sendable {
             chosen = usable.min {
                 order.firstIndex(of: $0.kind) ?? order.count < order.firstIndex(of: $1.kind) ?? order.count
             } ?? devices.first
-        } else if let index = Int(choice) {
-            chosen = devices.indices.contains(index) ? devices[index] : nil
+        } else if let index = Int(choice), devices.indices.contains(index) {
+            chosen = devices[index]
         } else {
             chosen = devices.first { $0.name.lowercased().contains(choice.lowercased()) }
         }
