@@ -135,6 +135,23 @@ public enum Matmul: Kernel {
         return cases
     }
 
+    public static var shapes: ShapeSpace {
+        ShapeSpace(
+            [
+                ShapeAxis("rows", 0...80, standard: 512), ShapeAxis("columns", 1...400, standard: 3072),
+                ShapeAxis("depth", 0...1100, multiple: 4, standard: 768),
+                ShapeAxis("activation", 0...Activation.allCases.count - 1, standard: 0), .flag("bias"),
+                .flag("residual"),
+            ], storage: [.f32, .f16, .bf16])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(
+            rows: shape["rows"], capacity: shape["rows"], depth: shape["depth"], columns: shape["columns"],
+            type: shape.storage, activation: Activation(rawValue: UInt32(shape["activation"])) ?? .none,
+            hasBias: shape.has("bias"), hasResidual: shape.has("residual"), random: &random)
+    }
+
     private static func makeCase(
         rows: Int, capacity: Int, depth: Int, columns: Int, type: ElementType, activation: Activation,
         hasBias: Bool, hasResidual: Bool, random: inout CaseGenerator

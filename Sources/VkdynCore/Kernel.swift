@@ -25,11 +25,23 @@ public protocol Kernel: Sendable {
     /// The kernel's definition in plain Swift.
     static func twin(_ buffers: Views, _ call: KernelCall<Self>)
 
-    /// Inputs that tests, `verify` and benchmarks run.
+    /// Inputs that tests and `verify` run: the edges that a random shape would seldom meet.
     static var cases: [KernelCase] { get }
+
+    /// The shapes that it takes; random ones for `verify --random`, given ones for `bench`.
+    static var shapes: ShapeSpace { get }
+
+    /// A call of a shape on random inputs. What nobody may read holds NaN.
+    static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase
 }
 
 extension Kernel {
+    public static var shapes: ShapeSpace { ShapeSpace([]) }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        cases[Int.random(in: 0..<cases.count, using: &random)]
+    }
+
     public static func variants(_ call: KernelCall<Self>, _ traits: DeviceTraits) -> [String] {
         interface.variants.map(\.name)
     }
