@@ -42,6 +42,9 @@ struct PipelineKey: Hashable, Sendable {
         }
         for (binding, buffer) in zip(interface.bindings, step.dispatch.buffers) {
             if let id = binding.presenceConstantID { constants.append(.init(id: id, bits: buffer == nil ? 0 : 1)) }
+            if let id = binding.typeConstantID {
+                constants.append(.init(id: id, bits: (buffer?.elementType ?? .f32).shaderCode))
+            }
         }
         if interface.hasFlavour { constants.append(.init(id: Self.flavourConstantID, bits: fused ? 1 : 0)) }
         self.constants = constants
@@ -186,9 +189,7 @@ extension BindingKind {
         switch (self, element) {
         case (.texelFloat, .f32): VK_FORMAT_R32G32B32A32_SFLOAT
         case (.texelFloat, .f16): VK_FORMAT_R16G16B16A16_SFLOAT
-        case (.texelUInt, .f16), (.texelUInt, .bf16): VK_FORMAT_R16G16B16A16_UINT
-        case (.texelUInt, .u32), (.texelUInt, .f32): VK_FORMAT_R32G32B32A32_UINT
-        case (.texelUInt, .u8): VK_FORMAT_R8G8B8A8_UINT
+        case (.texelUInt, _): VK_FORMAT_R32G32B32A32_UINT
         case (.texelInt, .i8): VK_FORMAT_R8G8B8A8_SINT
         case (.texelInt, .i32): VK_FORMAT_R32G32B32A32_SINT
         default: preconditionFailure("no texel format reads \(element) as \(self)")
