@@ -18,12 +18,8 @@ layout(push_constant) uniform Parameters {
 
 uint key_count() { return HAS_COLUMNS ? min(columns[0].count, width) : width; }
 
-// -0 equals +0, and NaN is lowest.
 uint sort_key(uint element) {
     uint key = keys[element];
-    if (KEYS_ARE_FLOATS) {
-        key = order_key(uintBitsToFloat(key));
-        key = key == 0x7FFFFFFFu ? 0x80000000u : key;
-    }
+    if (KEYS_ARE_FLOATS) key = choice_key(uintBitsToFloat(key));
     return DESCENDING ? ~key : key;
 }
