@@ -1,11 +1,5 @@
 // The index of a workgroup's largest key, the lowest one for ties: exact in any order. Choice.swift is its mirror.
-// LANES is the workgroup's size, a power of two.
-
-// order_key with -0 equal to +0.
-uint choice_key(float x) {
-    uint key = order_key(x);
-    return key == 0x7FFFFFFFu ? 0x80000000u : key;
-}
+// After functions.glsl; LANES is the workgroup's size, a power of two.
 
 const uint NEGATIVE_INFINITY_KEY = 0x007FFFFFu;
 const uint NO_INDEX = 0xFFFFFFFFu;

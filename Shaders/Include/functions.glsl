@@ -166,6 +166,12 @@ uint order_key(float x) {
     return (bits & 0x80000000u) != 0u ? ~bits : bits | 0x80000000u;
 }
 
+// order_key with -0 equal to +0: how floats rank where ties go to the lowest index.
+uint choice_key(float x) {
+    uint key = order_key(x);
+    return key == 0x7FFFFFFFu ? 0x80000000u : key;
+}
+
 float from_order_key(uint key) {
     if (key == 0u) return uintBitsToFloat(QUIET_NAN);
     return uintBitsToFloat((key & 0x80000000u) != 0u ? key & 0x7FFFFFFFu : ~key);
