@@ -56,6 +56,13 @@ public struct Plan: Sendable {
         (arena, arenaByteCount) = ArenaPass.place(steps, tables: Set(tables.map(\.buffer.id)))
         BarrierPass.place(in: &steps, arena: arena)
     }
+
+    /// The same plan with a barrier before every step, so that no two run at once: for measurements.
+    public func isolated() -> Plan {
+        var plan = self
+        for index in plan.steps.indices { plan.steps[index].needsBarrier = true }
+        return plan
+    }
 }
 
 /// Memory that a step reads or writes.

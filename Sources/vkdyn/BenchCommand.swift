@@ -1,0 +1,180 @@
+import ArgumentParser
+import Foundation
+import VkdynBenchmark
+import VkdynCore
+import VkdynKernels
+import VkdynSchedule
+
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Time a kernel, against what the device can do.",
+        discussion: """
+            A sample repeats the call behind barriers for some 20 ms, over copies of its buffers so that caches do not \
+            hold them, and the submit is subtracted. Several shapes and variants are sampled in turn, so that their \
+            ratios are honest on a busy machine. Rates are those of the fastest sample. Without a kernel, lists the \
+            kernels, their axes and the axes' ranges.
+
+            Examples:
+              vkdyn bench
+              vkdyn bench matmul --shape 512,3072,768
+              vkdyn bench matmul --shape rows=1,columns=4096,depth=4096 --shape rows=8,columns=4096,depth=4096 \
+            --weights f16
+              vkdyn bench matmul --shape 8,3072,768 --all-variants --json
+            """)
+
+    @Argument(help: "The kernel, as vkdyn bench lists it.")
+    var kernel: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "The numbers of the kernel's axes in their order, or axis=number; repeat for several shapes.",
+            valueName: "n,n,n"))
+    var shape: [String] = []
+
+    @Option(help: "Storage of weights, cache or table; repeat for several (default: the kernel's first).")
+    var weights: [ElementType] = []
+
+    @Option(help: ArgumentHelp("A variant of the kernel (default: the device's first choice).", valueName: "name"))
+    var variant: String?
+
+    @Flag(help: "Measure every variant that may run the shape.")
+    var allVariants = false
+
+    @Option(help: "Samples of each.")
+    var samples = 10
+
+    @Option(help: ArgumentHelp("Copies of a call's buffers together; 0 keeps one copy, in the caches.", valueName: "MiB"))
+    var workingSet = 256
+
+    @Option(help: "Arithmetic of dot products: separate (the same bits everywhere) or fused.")
+    var flavour = Flavour.separate
+
+    @OptionGroup var device: DeviceOptions
+
+    @Flag(help: "Print JSON and nothing else on standard output.")
+    var json = false
+
+    func validate() throws {
+        guard (1...100_000).contains(samples) else {
+            throw ValidationError("--samples \(samples): must be 1 to 100000")
+        }
+        guard (0...65536).contains(workingSet) else {
+            throw ValidationError("--working-set \(workingSet): must be 0 to 65536")
+        }
+        if variant != nil, allVariants { throw ValidationError("--variant and --all-variants exclude each other") }
+        if kernel == nil, !shape.isEmpty { throw ValidationError("--shape needs a kernel: vkdyn bench matmul --shape …") }
+    }
+
+    func run() throws {
+        guard let kernel else {
+            try listKernels()
+            return
+        }
+        let console = Console(isJSON: json)
+        let chosen = try BenchmarkCall.kernel(named: kernel)
+        let shapes = try requestedShapes(of: chosen)
+        let opened = try device.open(for: flavour)
+        let variants: BenchmarkCall.Variants = allVariants ? .all : variant.map { .named($0) } ?? .standard
+        var calls: [BenchmarkCall] = []
+        for shape in shapes {
+            calls += try BenchmarkCall.make(
+                chosen, shape, variants: variants, flavour: flavour, traits: opened.traits)
+        }
+        var options = Benchmark.Options()
+        options.sampleCount = samples
+        options.workingSetBytes = workingSet << 20
+        let benchmark = Benchmark(device: opened, options: options)
+        let progress = LateProgress(console, "measuring")
+        defer { progress.finish() }
+        let timings = try benchmark.measure(calls) {
+            progress.update($0)
+            if console.isInterrupted { throw ExitCode(130) }
+        }
+        progress.finish()
+        let report = BenchReport(device: opened.description, timings: timings)
+        if json { try printJSON(report) } else { console.show(report) }
+    }
+
+    /// Every shape with every storage type.
+    private func requestedShapes(of kernel: any Kernel.Type) throws(BenchmarkError) -> [Shape] {
+        var shapes: [Shape] = []
+        for text in shape.isEmpty ? [""] : shape {
+            for storage in weights.isEmpty ? [nil] : weights.map({ $0 as ElementType? }) {
+                shapes.append(try ShapeText.shape(text, of: kernel, storage: storage))
+            }
+        }
+        return shapes
+    }
+
+    // MARK: The list
+
+    private struct KernelEntry: Encodable {
+        struct Axis: Encodable {
+            var name: String
+            var minimum: Int
+            /// Absent where only memory bounds it.
+            var maximum: Int?
+            var multiple: Int
+            var standard: Int
+        }
+
+        var kernel: String
+        var axes: [Axis]
+        var storage: [ElementType]
+        var variants: [String]
+    }
+
+    private func listKernels() throws {
+        let entries = KernelRegistry.all.filter { !$0.shapes.axes.isEmpty }.map { kernel in
+            KernelEntry(
+                kernel: kernel.interface.name,
+                axes: kernel.shapes.axes.map {
+                    KernelEntry.Axis(
+                        name: $0.name, minimum: $0.range.lowerBound, maximum: $0.maximum, multiple: $0.multiple,
+                        standard: $0.standard)
+                },
+                storage: kernel.shapes.storage, variants: kernel.interface.variants.map { $0.name })
+        }
+        if json {
+            try printJSON(["kernels": entries])
+            return
+        }
+        for entry in entries {
+            print("\(entry.kernel) (\(entry.storage.map(\.rawValue).joined(separator: ", ")))")
+            for axis in entry.axes {
+                let range = axis.maximum.map { "\(axis.minimum) to \($0)" } ?? "\(axis.minimum) or more"
+                let multiple = axis.multiple == 1 ? "" : ", a multiple of \(axis.multiple)"
+                print("  \(axis.name): \(range)\(multiple); \(axis.standard) if not given")
+            }
+        }
+    }
+
+    private func printJSON(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+}
+
+/// Progress that appears only after a second.
+private final class LateProgress {
+    private let console: Console
+    private let label: String
+    private let start = ContinuousClock().now
+    private var shown: Progress?
+
+    init(_ console: Console, _ label: String) {
+        self.console = console
+        self.label = label
+    }
+
+    func update(_ fraction: Double) {
+        if shown == nil, ContinuousClock().now - start > .seconds(1) { shown = console.progress(label) }
+        shown?.update(fraction)
+    }
+
+    func finish() {
+        shown?.finish()
+        shown = nil
+    }
+}
