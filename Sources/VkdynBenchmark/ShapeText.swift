@@ -50,29 +50,35 @@ public enum ShapeText {
     /// A call of a shape on random inputs.
     ///
     /// What a shape takes is known to its kernel alone. So the call is made in steps, from the size of random cases on,
-    /// every axis at most twice as long as the step before, and refused before a step that would take too much.
+    /// each axis twice as long as the step before until it is long enough. Bytes are sums of products of axes, so that
+    /// they never grow by less than before while the same axes grow; a shape that would take too much is refused early.
     static func makeCase(
         _ shape: Shape, of kernel: any Kernel.Type, random: inout CaseGenerator, limitBytes: Int = largestCallBytes
     ) throws(BenchmarkError) -> KernelCase {
-        let axes = kernel.shapes.axes
-        var factor = 1
+        var lengths = kernel.shapes.axes.map { axis in
+            min(shape[axis.name], max(axis.range.upperBound / axis.multiple * axis.multiple, axis.multiple))
+        }
+        let targets = kernel.shapes.axes.map { shape[$0.name] }
+        var last: (byteCount: Double, doubled: [Int])?
         while true {
-            var values: [String: Int] = [:]
-            var growth = 1.0
-            for axis in axes {
-                let target = shape[axis.name]
-                let largest = max(axis.range.upperBound / axis.multiple * axis.multiple, axis.multiple)
-                let value = min(target, largest * factor)
-                values[axis.name] = value
-                growth *= min(Double(target) / Double(max(value, 1)), 2)
+            let values = zip(kernel.shapes.axes, lengths).map { ($0.name, $1) }
+            let made = kernel.makeCase(
+                Shape(Dictionary(uniqueKeysWithValues: values), storage: shape.storage), &random)
+            let growing = targets.indices.filter { lengths[$0] < targets[$0] }
+            guard !growing.isEmpty else { return made }
+            let byteCount = Double(max(made.byteCount, 1))
+            var least = byteCount
+            if let last, last.doubled == growing {
+                // Steps in which all of them double once more.
+                let ratio = growing.map { targets[$0] / lengths[$0] }.min() ?? 1
+                for _ in 0..<(Int.bitWidth - 1 - ratio.leadingZeroBitCount) { least *= byteCount / last.byteCount }
             }
-            let made = kernel.makeCase(Shape(values, storage: shape.storage), &random)
-            guard axes.contains(where: { values[$0.name] != shape[$0.name] }) else { return made }
-            if Double(made.byteCount) * growth > Double(limitBytes) {
-                throw .tooLarge(
-                    kernel: kernel.interface.name, shape: shape.description, limitBytes: limitBytes)
+            let next = growing.reduce(byteCount) { $0 * min(Double(targets[$1]) / Double(lengths[$1]), 2) }
+            if least > Double(limitBytes) || next > 2 * Double(limitBytes) {
+                throw .tooLarge(kernel: kernel.interface.name, shape: shape.description, limitBytes: limitBytes)
             }
-            factor *= 2
+            last = (byteCount, growing.filter { 2 * lengths[$0] <= targets[$0] })
+            for axis in growing { lengths[axis] = min(2 * lengths[axis], targets[axis]) }
         }
     }
 }

@@ -11,8 +11,9 @@ struct Bench: ParsableCommand {
         discussion: """
             A sample repeats the call behind barriers for some 20 ms, over copies of its buffers so that caches do not \
             hold them, and the submit is subtracted. Several shapes and variants are sampled in turn, so that their \
-            ratios are honest on a busy machine. Rates are those of the fastest sample. Without a kernel, lists the \
-            kernels, their axes and the axes' ranges.
+            ratios are honest on a busy machine. Rates are those of the fastest sample. In turn with them run kernels \
+            that only multiply and add, only read or only copy: the device's ceilings, of which a share is reported. \
+            Without a kernel, lists the kernels, their axes and the axes' ranges.
 
             Examples:
               vkdyn bench
@@ -26,6 +27,7 @@ struct Bench: ParsableCommand {
     var kernel: String?
 
     @Option(
+        parsing: .unconditionalSingleValue,
         help: ArgumentHelp(
             "The numbers of the kernel's axes in their order, or axis=number; repeat for several shapes.",
             valueName: "n,n,n"))
@@ -40,14 +42,19 @@ struct Bench: ParsableCommand {
     @Flag(help: "Measure every variant that may run the shape.")
     var allVariants = false
 
-    @Option(help: "Samples of each.")
+    @Option(parsing: .unconditional, help: "Samples of each.")
     var samples = 10
 
-    @Option(help: ArgumentHelp("Copies of a call's buffers together; 0 keeps one copy, in the caches.", valueName: "MiB"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Copies of a call's buffers together; 0 keeps one copy, in the caches.", valueName: "MiB"))
     var workingSet = 256
 
     @Option(help: "Arithmetic of dot products: separate (the same bits everywhere) or fused.")
     var flavour = Flavour.separate
+
+    @Flag(help: "Measure no ceilings beside it, which takes some seconds.")
+    var noCeilings = false
 
     @OptionGroup var device: DeviceOptions
 
@@ -84,14 +91,19 @@ struct Bench: ParsableCommand {
         options.sampleCount = samples
         options.workingSetBytes = workingSet << 20
         let benchmark = Benchmark(device: opened, options: options)
+        // What the twins reach says nothing.
+        let measuresCeilings = !noCeilings && opened.traits.kind != .reference
+        let ceilingCalls = measuresCeilings ? try Ceilings.calls(flavour: flavour, traits: opened.traits) : []
         let progress = LateProgress(console, "measuring")
         defer { progress.finish() }
-        let timings = try benchmark.measure(calls) {
+        let timings = try benchmark.measure(calls + ceilingCalls) {
             progress.update($0)
             if console.isInterrupted { throw ExitCode(130) }
         }
         progress.finish()
-        let report = BenchReport(device: opened.description, timings: timings)
+        let report = BenchReport(
+            device: opened.description, timings: Array(timings.prefix(calls.count)),
+            ceilings: Ceilings(Array(timings.dropFirst(calls.count))))
         if json { try printJSON(report) } else { console.show(report) }
     }
 
