@@ -102,6 +102,9 @@ let package = Package(
         .testTarget(
             name: "VkdynScheduleTests", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference"]),
         .testTarget(
+            name: "VkdynBenchmarkTests",
+            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark"]),
+        .testTarget(
             name: "VkdynVulkanTests",
             dependencies: ["CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan"]),
         .testTarget(

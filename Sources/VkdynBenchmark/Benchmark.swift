@@ -9,7 +9,7 @@ public import VkdynSchedule
 /// cache what the one before has read. Samples of all calls alternate: what a busy neighbour takes, it takes from all.
 ///
 /// A kernel that updates a buffer in place goes on from what its last repetition over the same copy has left.
-public struct Benchmark {
+public final class Benchmark {
     public struct Options: Sendable {
         public var sampleCount = 10
         /// A sample repeats its call until it takes about this long.
@@ -18,6 +18,8 @@ public struct Benchmark {
         public var workingSetBytes = 256 << 20
         /// All buffers of all calls together; many shapes at once have smaller working sets.
         public var totalBytes = 3 << 30
+        /// Companions are not sampled for longer, however long a call takes.
+        public var longestCompanionSeconds = 0.2
 
         public init() {}
     }
@@ -26,55 +28,58 @@ public struct Benchmark {
     private static let largestRepetitionCount = 4096
     private static let largestCopyCount = 64
 
-    private let device: any Device
+    let device: any Device
     private let options: Options
+    /// By the inputs that they hold, for calls that are measured again.
+    private var memory: [ObjectIdentifier: Copies] = [:]
 
     public init(device: any Device, options: Options = Options()) {
         self.device = device
         self.options = options
     }
 
-    /// One timing a call, in their order.
+    /// One timing a call, in their order, then one a companion.
     ///
-    /// - Parameter progress: called with the share that is done, from 0 to 1; may throw to stop.
+    /// - Parameters:
+    ///   - companions: what the calls will be compared with. Their samples are as long as the longest of a call, as
+    ///     a moment without neighbours is likelier to be short than long.
+    ///   - sampleCount: nil for the options'.
+    ///   - progress: called with the share that is done, from 0 to 1; may throw to stop.
     public func measure(
-        _ calls: [BenchmarkCall], progress: (Double) throws -> Void = { _ in }
+        _ calls: [BenchmarkCall], companions: [BenchmarkCall] = [], sampleCount: Int? = nil,
+        progress: (Double) throws -> Void = { _ in }
     ) throws -> [KernelTiming] {
         let overhead = try submitSeconds()
-        var memory: [ObjectIdentifier: Copies] = [:]
-        let inputCount = Set(calls.map { ObjectIdentifier($0.inputs) }).count
-        let workingSet = min(options.workingSetBytes, options.totalBytes / max(inputCount, 1))
+        let all = calls + companions
+        let sampleCount = sampleCount ?? options.sampleCount
+        try makeCopies(of: all)
         var prepared: [PreparedCall] = []
-        for (index, call) in calls.enumerated() {
-            try progress(Double(index) / Double(2 * calls.count))
-            let key = ObjectIdentifier(call.inputs)
-            let copies: Copies
-            if let found = memory[key] {
-                copies = found
-            } else {
-                let byteCount = max(call.inputs.byteCount, 1)
-                let count = min(max((workingSet + byteCount - 1) / byteCount, 1), Self.largestCopyCount)
-                copies = try Copies(call, count: count, device: device)
-                memory[key] = copies
-            }
-            prepared.append(try prepare(call, copies, overhead))
+        for (index, call) in all.enumerated() {
+            try progress(0.3 * Double(index) / Double(all.count))
+            let seconds = prepared.prefix(calls.count).map(\.sampleSeconds).max() ?? 0
+            prepared.append(
+                try prepare(
+                    call, sampleCount: sampleCount, overhead: overhead,
+                    sampleSeconds: index < calls.count
+                        ? options.sampleSeconds
+                        : max(options.sampleSeconds, min(seconds, options.longestCompanionSeconds))))
         }
-        var samples = [[Double]](repeating: [], count: calls.count)
-        for sample in 0..<options.sampleCount {
+        var samples = [[Double]](repeating: [], count: all.count)
+        for sample in 0..<sampleCount {
             // There and back, so that no call always follows the same one.
-            let order = sample % 2 == 0 ? Array(calls.indices) : calls.indices.reversed()
+            let order = sample % 2 == 0 ? Array(all.indices) : all.indices.reversed()
             for (position, index) in order.enumerated() {
-                let done = Double(sample * calls.count + position) / Double(options.sampleCount * calls.count)
-                try progress(0.5 + done / 2)
+                let done = Double(sample * all.count + position) / Double(sampleCount * all.count)
+                try progress(0.3 + 0.7 * done)
                 let call = prepared[index]
                 let seconds = try time(call.plans[sample % call.plans.count]) - overhead
                 samples[index].append(max(seconds, 1e-9) / Double(call.repetitionCount))
             }
         }
         try progress(1)
-        return calls.indices.map { index in
+        return all.indices.map { index in
             KernelTiming(
-                call: calls[index], samples: samples[index], repetitionCount: prepared[index].repetitionCount,
+                call: all[index], samples: samples[index], repetitionCount: prepared[index].repetitionCount,
                 copyCount: prepared[index].copies.sets.count)
         }
     }
@@ -92,9 +97,12 @@ public struct Benchmark {
 
     /// The buffers of a call, several times.
     private final class Copies {
+        /// Held, as the copies are found by its identity.
+        let inputs: BenchmarkCall.Inputs
         let sets: [[Buffer?]]
 
         init(_ call: BenchmarkCall, count: Int, device: any Device) throws(DeviceError) {
+            inputs = call.inputs
             var sets: [[Buffer?]] = []
             for _ in 0..<count {
                 var set: [Buffer?] = []
@@ -109,25 +117,45 @@ public struct Benchmark {
             }
             self.sets = sets
         }
+
+        var byteCount: Int { sets.count * inputs.byteCount }
+    }
+
+    private func makeCopies(of calls: [BenchmarkCall]) throws(DeviceError) {
+        var missing: [BenchmarkCall] = []
+        for call in calls
+        where memory[ObjectIdentifier(call.inputs)] == nil && !missing.contains(where: { $0.inputs === call.inputs }) {
+            missing.append(call)
+        }
+        let free = options.totalBytes - memory.values.reduce(0) { $0 + $1.byteCount }
+        let workingSet = min(options.workingSetBytes, max(free, 0) / max(missing.count, 1))
+        for call in missing {
+            let byteCount = max(call.inputs.byteCount, 1)
+            let count = min(max((workingSet + byteCount - 1) / byteCount, 1), Self.largestCopyCount)
+            memory[ObjectIdentifier(call.inputs)] = try Copies(call, count: count, device: device)
+        }
     }
 
     private struct PreparedCall {
         let copies: Copies
         let repetitionCount: Int
+        /// What one sample took.
+        let sampleSeconds: Double
         /// Taken in turn, where one of them cannot reach all copies.
         let plans: [any PreparedPlan]
     }
 
     private func prepare(
-        _ call: BenchmarkCall, _ copies: Copies, _ overhead: Double
+        _ call: BenchmarkCall, sampleCount: Int, overhead: Double, sampleSeconds: Double
     ) throws(DeviceError) -> PreparedCall {
+        guard let copies = memory[ObjectIdentifier(call.inputs)] else { preconditionFailure("no memory for a call") }
         var count = 1
         var first = try plan(call, copies, count, from: 0)
         // Compiles, and touches all memory.
         try first.run()
         var seconds = try time(first) - overhead
-        while seconds < options.sampleSeconds * 0.75, count < Self.largestRepetitionCount {
-            let needed = Double(count) * options.sampleSeconds / max(seconds, 1e-7)
+        while seconds < sampleSeconds * 0.75, count < Self.largestRepetitionCount {
+            let needed = Double(count) * sampleSeconds / max(seconds, 1e-7)
             // At most 32 times as many: a first time may be wrong.
             count = min(max(Int(needed.rounded(.up)), count + 1), count * 32, Self.largestRepetitionCount)
             first = try plan(call, copies, count, from: 0)
@@ -135,11 +163,11 @@ public struct Benchmark {
             seconds = try time(first) - overhead
         }
         var plans = [first]
-        let planCount = min((copies.sets.count + count - 1) / count, options.sampleCount)
+        let planCount = min((copies.sets.count + count - 1) / count, sampleCount)
         while plans.count < planCount {
             plans.append(try plan(call, copies, count, from: plans.count * count))
         }
-        return PreparedCall(copies: copies, repetitionCount: count, plans: plans)
+        return PreparedCall(copies: copies, repetitionCount: count, sampleSeconds: seconds, plans: plans)
     }
 
     private func plan(

@@ -1,11 +1,12 @@
 public import VkdynCore
 import VkdynKernels
+public import VkdynSchedule
 
 /// One kernel, shape and variant to measure.
 public struct BenchmarkCall: Sendable {
     /// Which of a kernel's variants are measured.
     public enum Variants: Sendable, Hashable {
-        /// The device's first choice.
+        /// What a plan would choose.
         case standard
         case named(String)
         /// Every one that may run the shape on the device.
@@ -27,7 +28,7 @@ public struct BenchmarkCall: Sendable {
     public let shape: Shape
     public let flavour: Flavour
     public let variant: VariantInterface
-    /// What one call takes at least, by the kernel's own account.
+    /// What one call takes at least, by the kernel's own account or the case's.
     public let cost: Cost
     let inputs: Inputs
 
@@ -35,10 +36,11 @@ public struct BenchmarkCall: Sendable {
     ///
     /// - Parameters:
     ///   - traits: of the device that will run them.
+    ///   - tuning: of that device.
     ///   - seed: of the random inputs.
     public static func make(
         _ kernel: any Kernel.Type, _ shape: Shape, variants: Variants = .standard, flavour: Flavour = .separate,
-        traits: DeviceTraits, seed: UInt64 = 1
+        traits: DeviceTraits, tuning: Tuning = Tuning(), seed: UInt64 = 1
     ) throws(BenchmarkError) -> [BenchmarkCall] {
         let name = kernel.interface.name
         if kernel.shapes.axes.isEmpty { throw .noShapes(kernel: name) }
@@ -53,7 +55,10 @@ public struct BenchmarkCall: Sendable {
         let elements = call.contents.map { $0?.elementType }
         let legal = kernel.variants(
             parameters: call.parameters, constants: call.constants, elements: elements, traits: traits)
-        guard let first = legal.first else {
+        let tuned = tuning.variants(
+            kernel, parameters: call.parameters, constants: call.constants, elements: elements, flavour: flavour,
+            traits: traits)
+        guard let first = tuned.first else {
             throw .noVariant(kernel: name, shape: shape.description, device: "this device (\(traits.kind.rawValue))")
         }
         let chosen: [VariantInterface]
@@ -67,10 +72,19 @@ public struct BenchmarkCall: Sendable {
                     kernel: name, variant: variant, shape: shape.description, legal: legal.map(\.name))
             }
         }
-        let cost = kernel.cost(parameters: call.parameters, constants: call.constants, elements: elements)
+        let cost = call.cost
+            ?? kernel.cost(parameters: call.parameters, constants: call.constants, elements: elements)
         return chosen.map {
             BenchmarkCall(kernel: kernel, shape: shape, flavour: flavour, variant: $0, cost: cost, inputs: inputs)
         }
+    }
+
+    /// The calls for which a timing of this one speaks.
+    public var callClass: Tuning.CallClass {
+        let call = inputs.contents
+        return Tuning.CallClass(
+            kernel, parameters: call.parameters, constants: call.constants,
+            elements: call.contents.map { $0?.elementType }, flavour: flavour)
     }
 
     /// The kernel of a name.

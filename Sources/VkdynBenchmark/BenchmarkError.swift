@@ -8,6 +8,7 @@ public enum BenchmarkError: UserFacingError, Equatable {
     case unknownAxis(kernel: String, axis: String, known: [String])
     case repeatedAxis(text: String, axis: String)
     case notANumber(text: String, part: String)
+    case numberAfterName(text: String, part: String)
     case tooManyNumbers(kernel: String, text: String, axes: [String])
     case outOfRange(kernel: String, axis: String, value: Int, minimum: Int, maximum: Int)
     case notAMultiple(kernel: String, axis: String, value: Int, of: Int)
@@ -29,6 +30,8 @@ public enum BenchmarkError: UserFacingError, Equatable {
             "--shape \(axis)=…: \(kernel) has no such axis; its axes are: \(known.joined(separator: ", "))"
         case .repeatedAxis(let text, let axis): "--shape \(text): \(axis) is given twice"
         case .notANumber(let text, let part): "--shape \(text): \"\(part)\" is not a whole number"
+        case .numberAfterName(let text, let part):
+            "--shape \(text): \(part) stands after axis=number; give it as axis=\(part), too"
         case .tooManyNumbers(let kernel, let text, let axes):
             "--shape \(text): \(kernel) has \(axes.count) axes: \(axes.joined(separator: ", "))"
         case .outOfRange(let kernel, let axis, let value, let minimum, let maximum):

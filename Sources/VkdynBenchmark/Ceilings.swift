@@ -1,5 +1,6 @@
 public import VkdynCore
 import VkdynKernels
+import VkdynSchedule
 
 /// The best that a device did, in kernels that do one thing only, in the same run as what is compared with it.
 public struct Ceilings: Sendable {
@@ -40,6 +41,22 @@ public struct Ceilings: Sendable {
         calls += try BenchmarkCall.make(
             CopyCeiling.self, CopyCeiling.shapes.shape(["quads": count]), variants: .all, traits: traits)
         return calls
+    }
+
+    /// Measures calls with the ceilings beside them.
+    ///
+    /// Which variant of a ceiling is the best is found out first, in a few samples each; those go on in turn with the
+    /// calls.
+    /// - Parameter flavour: of the chains.
+    public static func measure(
+        _ calls: [BenchmarkCall], with benchmark: Benchmark, flavour: Flavour = .separate,
+        progress: (Double) throws -> Void = { _ in }
+    ) throws -> (timings: [KernelTiming], ceilings: Ceilings?) {
+        let family = try Self.calls(flavour: flavour, traits: benchmark.device.traits)
+        let trial = Ceilings(try benchmark.measure(family, sampleCount: 4) { try progress(0.3 * $0) })
+        let companions = trial.map { [$0.arithmetic] + $0.reads + [$0.copy] } ?? []
+        let timings = try benchmark.measure(calls, companions: companions.map(\.call)) { try progress(0.3 + 0.7 * $0) }
+        return (Array(timings.prefix(calls.count)), Ceilings(Array(timings.dropFirst(calls.count))))
     }
 
     /// - Parameter timings: of those calls; others are passed over. Nil if a kind is missing.

@@ -28,6 +28,9 @@ public enum ShapeText {
             guard let number = sides.last, let value = Int(number) else {
                 throw .notANumber(text: text, part: sides.last ?? "")
             }
+            if sides.count == 1, parts[..<index].contains(where: { $0.contains("=") }) {
+                throw .numberAfterName(text: text, part: number)
+            }
             if sides.count == 1, index >= axes.count { throw .tooManyNumbers(kernel: name, text: text, axes: axes) }
             let axis = sides.count == 1 ? axes[index] : sides[0]
             guard axes.contains(axis) else { throw .unknownAxis(kernel: name, axis: axis, known: axes) }

@@ -41,14 +41,20 @@ public struct Plan: Sendable {
 
     /// - Parameters:
     ///   - traits: the device that variants are chosen for; the bits do not depend on it.
+    ///   - tuning: what was measured on the device; the bits do not depend on it either.
     ///   - variant: picks among the legal variants of each call, the best first; `verify` runs them all.
     public init(
         _ recording: Recording, label: String, traits: DeviceTraits, flavour: Flavour = .separate,
-        variant: ([VariantInterface]) -> VariantInterface? = { $0.first }
+        tuning: Tuning = Tuning(), variant: ([VariantInterface]) -> VariantInterface? = { $0.first }
     ) {
         self.label = label
         self.flavour = flavour
-        let lowered = IndirectPass.lower(recording.dispatches, traits: traits, choose: variant)
+        let lowered = IndirectPass.lower(recording.dispatches) { dispatch in
+            variant(
+                tuning.variants(
+                    dispatch.kernel, parameters: dispatch.parameters, constants: dispatch.constants,
+                    elements: dispatch.buffers.map { $0?.elementType }, flavour: flavour, traits: traits))
+        }
         steps = lowered.steps
         tables = lowered.tables
         arena = [:]

@@ -4,6 +4,7 @@ import VkdynBenchmark
 import VkdynCore
 import VkdynKernels
 import VkdynSchedule
+import VkdynVulkan
 
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,6 +22,8 @@ struct Bench: ParsableCommand {
               vkdyn bench matmul --shape rows=1,columns=4096,depth=4096 --shape rows=8,columns=4096,depth=4096 \
             --weights f16
               vkdyn bench matmul --shape 8,3072,768 --all-variants --json
+              vkdyn bench matmul --shape 1,4096,4096 --shape 8,4096,4096 --tune
+              vkdyn bench --suite --output Benchmarks/results
             """)
 
     @Argument(help: "The kernel, as vkdyn bench lists it.")
@@ -41,6 +44,19 @@ struct Bench: ParsableCommand {
 
     @Flag(help: "Measure every variant that may run the shape.")
     var allVariants = false
+
+    @Flag(
+        help: """
+            Measure every variant and keep the fastest for this device and driver: runs then choose it for calls of \
+            this kind. The bits stay the same.
+            """)
+    var tune = false
+
+    @Flag(help: "Measure the works that vkdyn is compared by, and print a table.")
+    var suite = false
+
+    @Option(help: ArgumentHelp("With --suite: write the table there, as Markdown and as JSON.", valueName: "folder"))
+    var output: String?
 
     @Option(parsing: .unconditional, help: "Samples of each.")
     var samples = 10
@@ -69,10 +85,20 @@ struct Bench: ParsableCommand {
             throw ValidationError("--working-set \(workingSet): must be 0 to 65536")
         }
         if variant != nil, allVariants { throw ValidationError("--variant and --all-variants exclude each other") }
+        if variant != nil, tune { throw ValidationError("--variant and --tune exclude each other") }
+        if suite, kernel != nil || variant != nil || allVariants || tune || !weights.isEmpty || noCeilings {
+            throw ValidationError("--suite chooses kernels, shapes and variants itself; it takes --samples and --device")
+        }
+        if output != nil, !suite { throw ValidationError("--output needs --suite") }
+        if kernel == nil, tune { throw ValidationError("--tune needs a kernel: vkdyn bench matmul --tune") }
         if kernel == nil, !shape.isEmpty { throw ValidationError("--shape needs a kernel: vkdyn bench matmul --shape …") }
     }
 
     func run() throws {
+        if suite {
+            try runSuite()
+            return
+        }
         guard let kernel else {
             try listKernels()
             return
@@ -81,30 +107,79 @@ struct Bench: ParsableCommand {
         let chosen = try BenchmarkCall.kernel(named: kernel)
         let shapes = try requestedShapes(of: chosen)
         let opened = try device.open(for: flavour)
-        let variants: BenchmarkCall.Variants = allVariants ? .all : variant.map { .named($0) } ?? .standard
+        if let note = (opened as? VulkanDevice)?.tuningNote { console.note(note) }
+        if tune, !(opened is VulkanDevice) {
+            throw SetupError("--tune needs a Vulkan device: the twins have no variants to choose from")
+        }
+        let variants: BenchmarkCall.Variants = allVariants || tune ? .all : variant.map { .named($0) } ?? .standard
         var calls: [BenchmarkCall] = []
         for shape in shapes {
             calls += try BenchmarkCall.make(
-                chosen, shape, variants: variants, flavour: flavour, traits: opened.traits)
+                chosen, shape, variants: variants, flavour: flavour, traits: opened.traits, tuning: opened.tuning)
         }
+        // What the twins reach says nothing.
+        let measuresCeilings = !noCeilings && opened.traits.kind != .reference
+        let progress = LateProgress(console, "measuring")
+        defer { progress.finish() }
+        let update = { (fraction: Double) throws in
+            progress.update(fraction)
+            if console.isInterrupted { throw ExitCode(130) }
+        }
+        let benchmark = Benchmark(device: opened, options: options)
+        var ceilings: Ceilings?
+        let timings: [KernelTiming]
+        if measuresCeilings {
+            (timings, ceilings) = try Ceilings.measure(calls, with: benchmark, flavour: flavour, progress: update)
+        } else {
+            timings = try benchmark.measure(calls, progress: update)
+        }
+        progress.finish()
+        let report = BenchReport(
+            device: opened.description, timings: timings, ceilings: ceilings,
+            tuning: tune ? try keep(Tuning(timings), opened) : nil)
+        if json { print(try encoded(report)) } else { console.show(report) }
+    }
+
+    private var options: Benchmark.Options {
         var options = Benchmark.Options()
         options.sampleCount = samples
         options.workingSetBytes = workingSet << 20
-        let benchmark = Benchmark(device: opened, options: options)
-        // What the twins reach says nothing.
-        let measuresCeilings = !noCeilings && opened.traits.kind != .reference
-        let ceilingCalls = measuresCeilings ? try Ceilings.calls(flavour: flavour, traits: opened.traits) : []
+        return options
+    }
+
+    private func runSuite() throws {
+        let console = Console(isJSON: json)
+        let opened = try device.open(for: .separate)
+        guard opened is VulkanDevice else { throw SetupError("--suite needs a Vulkan device: the twins take hours") }
         let progress = LateProgress(console, "measuring")
         defer { progress.finish() }
-        let timings = try benchmark.measure(calls + ceilingCalls) {
+        let report = try BenchSuite(device: opened, options: options).run {
             progress.update($0)
             if console.isInterrupted { throw ExitCode(130) }
         }
         progress.finish()
-        let report = BenchReport(
-            device: opened.description, timings: Array(timings.prefix(calls.count)),
-            ceilings: Ceilings(Array(timings.dropFirst(calls.count))))
-        if json { try printJSON(report) } else { console.show(report) }
+        if let output {
+            let path = output + "/" + report.fileName
+            try write(report.markdown, to: path + ".md")
+            try write(try encoded(report) + "\n", to: path + ".json")
+            console.note("written: \(path).md, .json")
+        }
+        if json { print(try encoded(report)) } else { console.stream(report.markdown) }
+    }
+
+    private func write(_ text: String, to path: String) throws {
+        do {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        } catch {
+            throw SetupError("--output: \(path) cannot be written; is its folder there?")
+        }
+    }
+
+    private func keep(_ tuning: Tuning, _ device: any Device) throws -> BenchReport.TuningEntries? {
+        guard let device = device as? VulkanDevice else { return nil }
+        return BenchReport.TuningEntries(
+            file: try device.keep(tuning),
+            choices: tuning.sorted.map { BenchReport.TuningEntries.Choice(call: $0.call, variant: $0.variant) })
     }
 
     /// Every shape with every storage type.
@@ -148,7 +223,7 @@ struct Bench: ParsableCommand {
                 storage: kernel.shapes.storage, variants: kernel.interface.variants.map { $0.name })
         }
         if json {
-            try printJSON(["kernels": entries])
+            print(try encoded(["kernels": entries]))
             return
         }
         for entry in entries {
@@ -161,10 +236,10 @@ struct Bench: ParsableCommand {
         }
     }
 
-    private func printJSON(_ value: some Encodable) throws {
+    private func encoded(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }
 

@@ -60,11 +60,24 @@ struct BenchReport: Encodable {
     }
 
     let device: DeviceDescription
+    /// What `--tune` found.
+    struct TuningEntries: Encodable {
+        struct Choice: Encodable {
+            let call: Tuning.CallClass
+            let variant: String
+        }
+
+        let file: String
+        let choices: [Choice]
+    }
+
     let ceilings: CeilingEntries?
     let results: [Entry]
+    let tuning: TuningEntries?
 
-    init(device: DeviceDescription, timings: [KernelTiming], ceilings: Ceilings?) {
+    init(device: DeviceDescription, timings: [KernelTiming], ceilings: Ceilings?, tuning: TuningEntries? = nil) {
         self.device = device
+        self.tuning = tuning
         self.ceilings = ceilings.map(CeilingEntries.init)
         results = timings.map { Entry($0, ceilings?.share(of: $0)) }
     }
@@ -133,6 +146,14 @@ extension Console {
                     + column("\(Self.duration(entry.medianSeconds)) median, \(Self.duration(entry.minimumSeconds)) best", 34)
                     + String(format: "%8.2f GFLOP/s %8.2f GB/s", entry.gigaflopsPerSecond, entry.gigabytesPerSecond)
                     + Self.share(entry))
+        }
+        if let tuning = report.tuning {
+            line("")
+            line("kept in \(tuning.file)")
+            for choice in tuning.choices {
+                let work = choice.call.work.map(String.init).joined(separator: " × ")
+                line("  \(choice.call.kernel), work \(work), \(choice.call.operationsPerRow) operations a row: \(choice.variant)")
+            }
         }
         guard let ceilings = report.ceilings else { return }
         func rate(_ entry: BenchReport.CeilingEntries.Memory) -> String {

@@ -96,6 +96,35 @@ import Testing
         #expect(one.map(\.variant) == ["general"])
     }
 
+    /// A file that cannot be read is named, and replaced by the next tuning.
+    @Test func tuningKeepsAChoiceThatTheNextRunTakes() throws {
+        let folder = try Scratch()
+        try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
+        let environment = ["XDG_CACHE_HOME": folder.path]
+        let arguments = ["bench", "matmul", "--shape", "3,8,8", "--samples", "1", "--no-ceilings", "--json"]
+        let tuned = try Program.run(arguments + ["--tune"], environment: environment)
+        #expect(tuned.status == 0, "\(tuned.error)")
+        let file = try #require(
+            try FileManager.default.contentsOfDirectory(atPath: folder.path + "/vkdyn").first {
+                $0.hasSuffix(".tuning.json")
+            })
+        let path = folder.path + "/vkdyn/" + file
+        #expect(tuned.output.contains(path))
+        // Another variant than the measured one, to see that the next run takes it.
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        let changed = text.replacingOccurrences(
+            of: "\"variant\":\"[a-z0-9_]+\"", with: "\"variant\":\"lanes8_rows2\"", options: .regularExpression)
+        try changed.write(toFile: path, atomically: true, encoding: .utf8)
+        let next = try Program.run(arguments, environment: environment)
+        #expect(next.output.contains("\"variant\" : \"lanes8_rows2\""), "\(next.output)")
+        try "{".write(toFile: path, atomically: true, encoding: .utf8)
+        let broken = try Program.run(arguments, environment: environment)
+        #expect(broken.status == 0 && broken.error.contains(path) && broken.error.contains("passed over"))
+        let again = try Program.run(arguments + ["--tune"], environment: environment)
+        #expect(again.status == 0)
+        #expect(try Program.run(arguments, environment: environment).error == "")
+    }
+
     @Test func theTwinsAreMeasuredToo() throws {
         let results = try report("matmul", "--shape", "2,8,8", "--device", "reference", "--samples", "2").results
         #expect(results.count == 1 && results[0].samples == 2)
@@ -146,7 +175,7 @@ import Testing
 
     @Test(arguments: [
         ["--samples", "0"], ["--samples", "x"], ["--working-set", "-1"], ["--weights", "f99"],
-        ["--variant", "general", "--all-variants"],
+        ["--variant", "general", "--all-variants"], ["--tune", "--device", "reference"], ["--tune", "--variant", "general"],
     ])
     func flagsOutsideTheirRange(arguments: [String]) throws {
         let outcome = try Program.run(["bench", "matmul", "--shape", "2,8,8"] + arguments)
