@@ -16,11 +16,28 @@ enum Elementwise {
         }
     }
 
+    /// The axes of a kernel's `shapes`.
+    static let axes = [ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("width", 1...1100, standard: 3072)]
+
     struct Shape {
         let rows: Int
         let capacity: Int
         let width: Int
         let isSpecial: Bool
+
+        init(rows: Int, capacity: Int, width: Int, isSpecial: Bool) {
+            self.rows = rows
+            self.capacity = capacity
+            self.width = width
+            self.isSpecial = isSpecial
+        }
+
+        /// A point of `axes`.
+        init(_ shape: VkdynCore.Shape, _ random: inout CaseGenerator) {
+            let rows = shape["rows"]
+            self.init(
+                rows: rows, capacity: random.capacity(for: rows), width: shape["width"], isSpecial: false)
+        }
 
         var label: String {
             "rows \(rows) of \(capacity), width \(width)" + (isSpecial ? ", special values" : "")

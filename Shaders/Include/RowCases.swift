@@ -9,6 +9,9 @@ enum RowCases {
         (2, 2, 1023), (1, 1, 1028), (5, 5, 4097), (2, 3, 32_000),
     ]
 
+    /// The axes of their `shapes`.
+    static let axes = [ShapeAxis("rows", 0...12, standard: 1), ShapeAxis("width", 0...3000, standard: 32_000)]
+
     /// Logits as models give them, from a generator of equal steps: sums of three, hence roughly normal.
     static func logits(_ count: Int, _ random: inout CaseGenerator) -> [Float] {
         let (a, b, c) = (random.floats(count, scale: 6), random.floats(count, scale: 6), random.floats(count, scale: 6))

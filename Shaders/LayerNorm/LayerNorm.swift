@@ -86,6 +86,21 @@ public enum LayerNorm: Kernel {
         return cases
     }
 
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("width", 1...1100, standard: 768), .flag("weight"),
+            .flag("bias"),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            hasWeight: shape.has("weight"), hasBias: shape.has("bias"), random: &random)
+    }
+
     private static func makeCase(
         _ label: String, rows: Int, capacity: Int, width: Int, hasWeight: Bool = true, hasBias: Bool = true,
         random: inout CaseGenerator, change: (inout [Float]) -> Void = { _ in }

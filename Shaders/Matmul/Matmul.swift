@@ -140,15 +140,14 @@ public enum Matmul: Kernel {
             [
                 ShapeAxis("rows", 0...80, standard: 512), ShapeAxis("columns", 1...400, standard: 3072),
                 ShapeAxis("depth", 0...1100, multiple: 4, standard: 768),
-                ShapeAxis("activation", 0...Activation.allCases.count - 1, standard: 0), .flag("bias"),
-                .flag("residual"),
+                Activation.axis(standard: .none), .flag("bias"), .flag("residual"),
             ], storage: [.f32, .f16, .bf16])
     }
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
         makeCase(
-            rows: shape["rows"], capacity: shape["rows"], depth: shape["depth"], columns: shape["columns"],
-            type: shape.storage, activation: Activation(rawValue: UInt32(shape["activation"])) ?? .none,
+            rows: shape["rows"], capacity: random.capacity(for: shape["rows"]), depth: shape["depth"], columns: shape["columns"],
+            type: shape.storage, activation: Activation(shape),
             hasBias: shape.has("bias"), hasResidual: shape.has("residual"), random: &random)
     }
 

@@ -71,6 +71,18 @@ public enum RMSNorm: Kernel {
         return cases
     }
 
+    public static var shapes: ShapeSpace {
+        ShapeSpace([ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("width", 1...1100, standard: 768)])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            random: &random)
+    }
+
     private static func makeCase(
         _ label: String, rows: Int, capacity: Int, width: Int, epsilon: Float = 1e-5, random: inout CaseGenerator,
         change: (inout [Float]) -> Void = { _ in }

@@ -79,6 +79,21 @@ public enum Softmax: Kernel {
         return cases
     }
 
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("rows", 0...40, standard: 12 * 197), ShapeAxis("width", 1...1100, standard: 197),
+            ShapeAxis("offset", 0...9, standard: 0),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            offset: shape["offset"], random: &random)
+    }
+
     private static func makeCase(
         _ label: String, rows: Int, capacity: Int, width: Int, offset: Int = 0, random: inout CaseGenerator,
         change: (inout [Float]) -> Void = { _ in }

@@ -97,6 +97,8 @@ public enum DeviceError: UserFacingError, Equatable {
     case outOfMemory(what: String, byteCount: Int, device: String)
     case bufferTooLarge(what: String, byteCount: Int, limit: Int)
     case failed(call: String, code: Int)
+    /// A call that no variant of its kernel may run, by the kernel's own rules.
+    case noVariant(kernel: String, call: String)
     /// A kernel and its twin differ: the first differing bit, in full.
     case differs(String)
 
@@ -117,6 +119,8 @@ public enum DeviceError: UserFacingError, Equatable {
         case .bufferTooLarge(let what, let byteCount, let limit):
             "\(what) takes \(byteCount) bytes, more than the \(limit) that the device allows in one buffer"
         case .failed(let call, let code): "\(call) failed with VkResult \(code)"
+        case .noVariant(let kernel, let call):
+            "no variant of \(kernel) can run \(call) on this device; --device reference can"
         case .differs(let report): report
         }
     }

@@ -8,26 +8,26 @@ import VkdynKernels
 enum IndirectPass {
     static func lower(
         _ dispatches: [Dispatch], traits: DeviceTraits, choose: ([VariantInterface]) -> VariantInterface?
-    ) -> (steps: [Plan.Step], tables: [Plan.Table]) {
+    ) throws(DeviceError) -> (steps: [Plan.Step], tables: [Plan.Table]) {
         var steps: [Plan.Step] = []
         for dispatch in dispatches {
             let work = dispatch.kernel.work(parameters: dispatch.parameters)
             // A call without work is no call.
             if work.isEmpty { continue }
-            steps.append(step(dispatch, work, traits, choose))
+            steps.append(try step(dispatch, work, traits, choose))
         }
-        return insertSetups(steps, traits)
+        return try insertSetups(steps, traits)
     }
 
     private static func step(
         _ dispatch: Dispatch, _ work: WorkExtent, _ traits: DeviceTraits,
         _ choose: ([VariantInterface]) -> VariantInterface?
-    ) -> Plan.Step {
+    ) throws(DeviceError) -> Plan.Step {
         let variants = dispatch.kernel.variants(
             parameters: dispatch.parameters, constants: dispatch.constants,
             elements: dispatch.buffers.map { $0?.elementType }, traits: traits)
         guard let variant = choose(variants) else {
-            preconditionFailure("\(dispatch.kernel.interface.name) offers no variant for \(dispatch.label)")
+            throw .noVariant(kernel: dispatch.kernel.interface.name, call: dispatch.label)
         }
         return Plan.Step(
             dispatch: dispatch, variant: variant, grid: .fixed(work.divided(by: variant.tile)), needsBarrier: false)
@@ -41,7 +41,7 @@ enum IndirectPass {
 
     private static func insertSetups(
         _ steps: [Plan.Step], _ traits: DeviceTraits
-    ) -> (steps: [Plan.Step], tables: [Plan.Table]) {
+    ) throws(DeviceError) -> (steps: [Plan.Step], tables: [Plan.Table]) {
         var groups: [Group] = []
         var open: [Int: Int] = [:]
         for (index, step) in steps.enumerated() {
@@ -86,7 +86,7 @@ enum IndirectPass {
                 kernel: DispatchSetup.self, buffers: [group.rows.buffer, table.buffer, arguments],
                 parameters: [UInt32(group.members.count)], constants: [], rows: nil, label: label)
             let work = DispatchSetup.work(parameters: setup.parameters)
-            setups.append((group.members[0], step(setup, work, traits, { $0.first })))
+            setups.append((group.members[0], try step(setup, work, traits, { $0.first })))
         }
         for (position, step) in setups.sorted(by: { $0.position > $1.position }) {
             result.insert(step, at: position)

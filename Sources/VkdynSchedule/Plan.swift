@@ -42,13 +42,14 @@ public struct Plan: Sendable {
     /// - Parameters:
     ///   - traits: the device that variants are chosen for; the bits do not depend on it.
     ///   - variant: picks among the legal variants of each call, the best first; `verify` runs them all.
+    /// - Throws: `noVariant` for a call that no variant of its kernel may run with these traits.
     public init(
         _ recording: Recording, label: String, traits: DeviceTraits, flavour: Flavour = .separate,
         variant: ([VariantInterface]) -> VariantInterface? = { $0.first }
-    ) {
+    ) throws(DeviceError) {
         self.label = label
         self.flavour = flavour
-        let lowered = IndirectPass.lower(recording.dispatches, traits: traits, choose: variant)
+        let lowered = try IndirectPass.lower(recording.dispatches, traits: traits, choose: variant)
         steps = lowered.steps
         tables = lowered.tables
         arena = [:]
