@@ -87,6 +87,26 @@ public enum Embedding: Kernel {
         return cases
     }
 
+    public static var shapes: ShapeSpace {
+        ShapeSpace(
+            [
+                ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("width", 1...300, standard: 768),
+                ShapeAxis("vocabulary", 1...200, standard: 32_000), ShapeAxis("first_token", 0...12, standard: 0),
+                .flag("packed"), .flag("position_table"), .flag("positions"),
+            ], storage: [.f32, .f16, .bf16, .i8])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, vocabulary) = (shape["rows"], shape["vocabulary"])
+        let first = min(shape["first_token"], vocabulary - 1)
+        let isPiece = first > 0
+        return makeCase(
+            (rows, random.capacity(for: rows), shape["width"], vocabulary), shape.storage,
+            isPacked: shape.has("packed") || shape.storage == .i8,
+            positionMode: shape.has("position_table") ? (shape.has("positions") ? 2 : 1) : 0, firstToken: first,
+            tokenCount: isPiece ? (vocabulary - first + 1) / 2 : nil, random: &random)
+    }
+
     /// - Parameter positionMode: 0 without positions, 1 with a table alone, 2 with a table and positions.
     private static func makeCase(
         _ shape: (rows: Int, capacity: Int, width: Int, vocabulary: Int), _ type: ElementType, isPacked: Bool,
@@ -101,7 +121,8 @@ public enum Embedding: Kernel {
             random.floats(count) + [Float](repeating: .nan, count: (8 - count % 8) % 8)
         }
         var values = table(shape.width * columns)
-        if columns > 8, !isPacked {
+        if shape.width * columns > 8, !isPacked {
+            values[4] = .nan
             values[5] = .infinity
             values[6] = -0.0
             values[7] = 6e-8

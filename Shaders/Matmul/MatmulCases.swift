@@ -6,15 +6,18 @@ extension Matmul {
             [
                 ShapeAxis("rows", 0...80, standard: 512), ShapeAxis("columns", 1...400, standard: 3072),
                 ShapeAxis("depth", 0...1100, multiple: 4, standard: 768), ShapeAxis("batch", 1...4, standard: 1),
-                ShapeAxis("activation", 0...Activation.allCases.count - 1, standard: 0), .flag("bias"),
+                // Of int8 weights; rounded down to a power of two, 0 for one scale a column.
+                ShapeAxis("group", 0...1024, standard: 0), Activation.axis(standard: .none), .flag("bias"),
                 .flag("residual"),
             ], storage: [.f32, .f16, .bf16, .i8])
     }
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
         var options = Options(rows: shape["rows"], depth: shape["depth"], columns: shape["columns"], type: shape.storage)
+        options.capacity = random.capacity(for: shape["rows"])
         options.batchCount = shape["batch"]
-        options.activation = Activation(rawValue: UInt32(shape["activation"])) ?? .none
+        options.groupSize = shape["group"] < 4 ? 0 : 1 << (Int.bitWidth - 1 - shape["group"].leadingZeroBitCount)
+        options.activation = Activation(shape)
         options.hasBias = shape.has("bias")
         options.hasResidual = shape.has("residual")
         return makeCase(options, &random)
@@ -66,9 +69,8 @@ extension Matmul {
             options.hasResidual = rows == 0
             cases.append(makeCase(options, &random))
         }
-        // NaN, infinities and zeros of both signs among the activations.
-        for type in [ElementType.f32, .i8] {
-            var options = Options(rows: 4, depth: 20, columns: 12, type: type)
+        for (depth, type) in [(68, ElementType.f32), (67, .f32), (260, .f16), (68, .bf16), (20, .i8)] {
+            var options = Options(rows: 9, depth: depth, columns: 13, type: type)
             options.hasSpecialValues = true
             cases.append(makeCase(options, &random))
         }
@@ -112,20 +114,29 @@ extension Matmul {
             }
         }
         if o.hasSpecialValues {
-            let values: [Float] = [.nan, .infinity, -.infinity, -0.0, 1e-42, .greatestFiniteMagnitude]
-            for (i, value) in values.enumerated() { source[(i * 7) % source.count] = value }
+            // A row each of NaN, infinities, zeros, denormals, equal numbers and overflow.
+            source[3] = .nan
+            source[depth + 4] = .infinity
+            source[2 * depth + 5] = -.infinity
+            for k in 0..<depth {
+                source[3 * depth + k] = -0.0
+                source[4 * depth + k] *= 0x1p-140
+                source[5 * depth + k] = 0.1
+                source[6 * depth + k] *= 0x1p127
+            }
         }
         let scales = (0..<batches * groupCount * layout.paddedColumns).map { i in
             i % layout.paddedColumns < columns ? 0.01 + random.floats(1)[0] * 0.005 : Float.nan
         }
         let result = batches * capacity * resultWidth
         return makeCase(
-            "rows \(o.rows) of \(capacity), columns \(columns), depth \(depth), \(o.type.rawValue), batch \(batches), "
+            (o.hasSpecialValues ? "special values, " : "") + "rows \(o.rows) of \(capacity), columns \(columns), depth \(depth), \(o.type.rawValue), batch \(batches), "
                 + "group \(groupSize), \(o.activation)" + (o.hasBias ? ", bias" : "")
                 + (o.hasResidual ? ", residual" : ""),
             Contents(
                 rows: .structure(RowCount(count: UInt32(o.rows), capacity: UInt32(capacity))),
-                source: .floats(source), weights: packedWeights(layout, batches, &random),
+                source: .floats(source),
+                weights: packedWeights(layout, batches, &random, hasSpecialValues: o.hasSpecialValues),
                 scales: o.type == .i8 ? .floats(scales, as: o.scaleType) : nil,
                 bias: o.hasBias ? .floats(random.floats(batches * columns)) : nil,
                 residual: o.hasResidual ? .floats(random.floats(result)) : nil, result: .unwritten(result)),
@@ -143,7 +154,7 @@ extension Matmul {
 extension Kernel {
     /// Random packed matrices, one behind the other; their padding is NaN, or −128 in int8, which weights never are.
     static func packedWeights(
-        _ layout: PackedLayout, _ matrixCount: Int, _ random: inout CaseGenerator
+        _ layout: PackedLayout, _ matrixCount: Int, _ random: inout CaseGenerator, hasSpecialValues: Bool = false
     ) -> BufferContents {
         if layout.elementType == .i8 {
             var bytes: [UInt8] = []
@@ -161,7 +172,14 @@ extension Kernel {
         }
         var values: [Float] = []
         for _ in 0..<matrixCount {
-            let matrix = random.floats(layout.depth * layout.columns)
+            var matrix = random.floats(layout.depth * layout.columns)
+            if hasSpecialValues {
+                // A column of zeros of both signs, and one of ones with an infinity.
+                for k in 0..<layout.depth {
+                    matrix[k * layout.columns + 2] = k % 2 == 0 ? 0 : -0.0
+                    matrix[k * layout.columns + 3] = k == 6 ? .infinity : 1
+                }
+            }
             values += layout.pack(padding: .nan) { k, column in matrix[k * layout.columns + column] }
         }
         return .floats(values, as: layout.elementType)

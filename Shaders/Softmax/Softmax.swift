@@ -52,7 +52,7 @@ public enum Softmax: Kernel {
         var random = CaseGenerator(seed: 20)
         var cases: [KernelCase] = []
         for (rows, width) in [
-            (0, 8), (1, 1), (1, 4), (2, 63), (3, 64), (1, 65), (4, 60), (2, 68), (5, 132), (7, 300), (1, 1000), (9, 8),
+            (0, 8), (2, 0), (1, 1), (1, 4), (2, 63), (3, 64), (1, 65), (4, 60), (2, 68), (5, 132), (7, 300), (1, 1000), (9, 8),
             (65, 16), (1, 4096),
         ] {
             cases.append(
@@ -81,13 +81,18 @@ public enum Softmax: Kernel {
     }
 
     public static var shapes: ShapeSpace {
-        ShapeSpace([ShapeAxis("rows", 0...100, standard: 2364), ShapeAxis("width", 1...5000, standard: 197)])
+        ShapeSpace([
+            ShapeAxis("rows", 0...40, standard: 12 * 197), ShapeAxis("width", 1...1100, standard: 197),
+            ShapeAxis("offset", 0...9, standard: 0),
+        ])
     }
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
-        makeCase(
-            "\(shape)", rows: shape["rows"], capacity: shape["rows"], width: shape["width"],
-            offset: Int.random(in: 0..<4, using: &random), random: &random)
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            offset: shape["offset"], random: &random)
     }
 
     private static func makeCase(

@@ -68,26 +68,3 @@ public struct BufferContents: Sendable {
             elementType: type, bytes: (0..<count * type.byteCount).map { pattern[$0 % 4] })
     }
 }
-
-/// A small seeded generator for cases (SplitMix64, by Steele, Lea and Flood): the same inputs everywhere.
-public struct CaseGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-
-    public init(seed: UInt64) { state = seed }
-
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    /// Floats with mantissas of full length, of both signs, below `scale` in magnitude.
-    public mutating func floats(_ count: Int, scale: Float = 1) -> [Float] {
-        (0..<count).map { _ in
-            let unit = Float(Int32(truncatingIfNeeded: next() >> 40) - (1 << 23)) * Float(sign: .plus, exponent: -23, significand: 1)
-            return unit * scale
-        }
-    }
-}

@@ -9,22 +9,22 @@ enum IndirectPass {
     /// - Parameter choose: the variant of a call.
     static func lower(
         _ dispatches: [Dispatch], choose: (Dispatch) -> VariantInterface?
-    ) -> (steps: [Plan.Step], tables: [Plan.Table]) {
+    ) throws(DeviceError) -> (steps: [Plan.Step], tables: [Plan.Table]) {
         var steps: [Plan.Step] = []
         for dispatch in dispatches {
             let work = dispatch.kernel.work(parameters: dispatch.parameters)
             // A call without work is no call.
             if work.isEmpty { continue }
-            steps.append(step(dispatch, work, choose))
+            steps.append(try step(dispatch, work, choose))
         }
-        return insertSetups(steps)
+        return try insertSetups(steps)
     }
 
     private static func step(
         _ dispatch: Dispatch, _ work: WorkExtent, _ choose: (Dispatch) -> VariantInterface?
-    ) -> Plan.Step {
+    ) throws(DeviceError) -> Plan.Step {
         guard let variant = choose(dispatch) else {
-            preconditionFailure("\(dispatch.kernel.interface.name) offers no variant for \(dispatch.label)")
+            throw .noVariant(kernel: dispatch.kernel.interface.name, call: dispatch.label)
         }
         return Plan.Step(
             dispatch: dispatch, variant: variant, grid: .fixed(work.divided(by: variant.tile)), needsBarrier: false)
@@ -36,7 +36,9 @@ enum IndirectPass {
         var members: [Int]
     }
 
-    private static func insertSetups(_ steps: [Plan.Step]) -> (steps: [Plan.Step], tables: [Plan.Table]) {
+    private static func insertSetups(
+        _ steps: [Plan.Step]
+    ) throws(DeviceError) -> (steps: [Plan.Step], tables: [Plan.Table]) {
         var groups: [Group] = []
         var open: [Int: Int] = [:]
         for (index, step) in steps.enumerated() {
@@ -81,7 +83,7 @@ enum IndirectPass {
                 kernel: DispatchSetup.self, buffers: [group.rows.buffer, table.buffer, arguments],
                 parameters: [UInt32(group.members.count)], constants: [], rows: nil, label: label)
             let work = DispatchSetup.work(parameters: setup.parameters)
-            setups.append((group.members[0], step(setup, work) { _ in DispatchSetup.interface.variants.first }))
+            setups.append((group.members[0], try step(setup, work) { _ in DispatchSetup.interface.variants.first }))
         }
         for (position, step) in setups.sorted(by: { $0.position > $1.position }) {
             result.insert(step, at: position)

@@ -43,13 +43,14 @@ public struct Plan: Sendable {
     ///   - traits: the device that variants are chosen for; the bits do not depend on it.
     ///   - tuning: what was measured on the device; the bits do not depend on it either.
     ///   - variant: picks among the legal variants of each call, the best first; `verify` runs them all.
+    /// - Throws: `noVariant` for a call that no variant of its kernel may run with these traits.
     public init(
         _ recording: Recording, label: String, traits: DeviceTraits, flavour: Flavour = .separate,
         tuning: Tuning = Tuning(), variant: ([VariantInterface]) -> VariantInterface? = { $0.first }
-    ) {
+    ) throws(DeviceError) {
         self.label = label
         self.flavour = flavour
-        let lowered = IndirectPass.lower(recording.dispatches) { dispatch in
+        let lowered = try IndirectPass.lower(recording.dispatches) { dispatch in
             variant(
                 tuning.variants(
                     dispatch.kernel, parameters: dispatch.parameters, constants: dispatch.constants,

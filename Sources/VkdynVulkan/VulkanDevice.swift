@@ -12,11 +12,16 @@ public final class VulkanDevice: SteppableDevice {
         public var emulatesFused = false
         /// Chooses variants by what `vkdyn bench --tune` has measured, where it has.
         public var usesTuning = true
+        /// Numbers the lanes of kernels with barriers backwards, which changes no bit unless a barrier is missing.
+        public var reversesLanes = false
 
-        public init(validation: Bool = false, emulatesFused: Bool = false, usesTuning: Bool = true) {
+        public init(
+            validation: Bool = false, emulatesFused: Bool = false, usesTuning: Bool = true, reversesLanes: Bool = false
+        ) {
             self.validation = validation
             self.emulatesFused = emulatesFused
             self.usesTuning = usesTuning
+            self.reversesLanes = reversesLanes
         }
     }
 
@@ -42,7 +47,7 @@ public final class VulkanDevice: SteppableDevice {
     init(instance: Instance, physical: PhysicalDevice, options: Options) throws(DeviceError) {
         device = try DeviceHandle(instance: instance, physical: physical)
         pool = MemoryPool(device: device)
-        pipelines = PipelineStore(device: device)
+        pipelines = PipelineStore(device: device, reversesLanes: options.reversesLanes)
         self.options = options
         absent = try VulkanBuffer(device: device, pool: pool, byteCount: 256, placement: .device, label: "absent")
         timeline = try Timeline(device)
