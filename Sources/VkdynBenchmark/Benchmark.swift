@@ -86,7 +86,7 @@ public final class Benchmark {
 
     /// From submitting a plan without calls to seeing its end.
     public func submitSeconds() throws(DeviceError) -> Double {
-        let empty = try device.prepare(Plan(Recording(), label: "empty", traits: device.traits))
+        let empty = try device.prepare(try Plan(Recording(), label: "empty", traits: device.traits))
         for _ in 0..<3 { try empty.run() }
         var seconds: [Double] = []
         for _ in 0..<21 { seconds.append(try time(empty)) }
@@ -181,7 +181,7 @@ public final class Benchmark {
                 buffers: copies.sets[(start + repetition) % copies.sets.count], parameters: inputs.parameters,
                 constants: inputs.constants)
         }
-        let plan = Plan(
+        let plan = try Plan(
             recording, label: "benchmark.\(call.kernel.interface.name)", traits: device.traits, flavour: call.flavour,
             variant: { _ in call.variant })
         return try device.prepare(plan.isolated())
