@@ -39,11 +39,12 @@ public enum BestMatch: Kernel {
         let p = call.parameters
         let elements = Int(p.imageCapacity) * Int(p.tokenCount) * Int(p.width)
         // Few sources in large tiles would leave most of the device idle.
-        let isSmall = Int(p.imageCapacity) * Int(p.sourceCount) < 64 * 64
-        let tiles = (isSmall ? ["tiles16", "tiles64"] : ["tiles64", "tiles16"])
+        let sources = Int(p.imageCapacity) * Int(p.sourceCount)
+        let tiles = (sources < 128 * 64 ? ["tiles16", "tiles64"] : ["tiles64", "tiles16"])
             .filter { _ in traits.maximumWorkgroupInvocations >= 256 }
         let hasTexels = p.width % 4 == 0 && elements / 4 <= traits.maximumTexels
-        let texels = !hasTexels ? [] : isSmall ? ["texels4", "texels8", "texels2"] : ["texels8", "texels4", "texels2"]
+        let texels = !hasTexels
+            ? [] : sources < 1024 ? ["texels8", "texels4", "texels16"] : ["texels16", "texels8", "texels4"]
         return traits.kind == .cpu ? texels + tiles : tiles + texels
     }
 

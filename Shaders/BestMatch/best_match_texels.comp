@@ -8,9 +8,9 @@
 #include "arithmetic.glsl"
 #include "functions.glsl"
 
-#pragma vkdyn variant(texels2, tile = 2x1x1, SOURCES = 2)
 #pragma vkdyn variant(texels4, tile = 4x1x1, SOURCES = 4)
 #pragma vkdyn variant(texels8, tile = 8x1x1, SOURCES = 8)
+#pragma vkdyn variant(texels16, tile = 16x1x1, SOURCES = 16)
 
 layout(local_size_x = 8) in;
 
@@ -100,16 +100,17 @@ void main() {
         best_destinations[s * LANES + lane] = best_destination[s];
     }
     barrier();
-    if (lane >= SOURCES || first_source + lane >= source_count) return;
-    uint key = best_keys[lane * LANES];
-    uint destination = best_destinations[lane * LANES];
-    for (uint i = 1u; i < LANES; i++) {
-        uint other_key = best_keys[lane * LANES + i];
-        uint other = best_destinations[lane * LANES + i];
-        if (is_better(other_key, other, key, destination)) {
-            key = other_key;
-            destination = other;
+    for (uint s = lane; s < min(source_count - first_source, SOURCES); s += LANES) {
+        uint key = best_keys[s * LANES];
+        uint destination = best_destinations[s * LANES];
+        for (uint i = 1u; i < LANES; i++) {
+            uint other_key = best_keys[s * LANES + i];
+            uint other = best_destinations[s * LANES + i];
+            if (is_better(other_key, other, key, destination)) {
+                key = other_key;
+                destination = other;
+            }
         }
+        store_match(image, first_source + s, key, destination);
     }
-    store_match(image, first_source + lane, key, destination);
 }
