@@ -43,7 +43,7 @@ public enum Sort: Kernel {
         }
         if width > widestOfFewLanes { return ["radix128"] }
         let radix = isCPU ? ["radix8", "radix128"] : ["radix128", "radix8"]
-        return width <= (isCPU ? 2048 : 8192) ? counting + radix : radix + counting
+        return width <= (isCPU ? 512 : 8192) ? counting + radix : radix + counting
     }
 
     public static func twin(_ b: Views, _ call: KernelCall<Sort>) {
