@@ -27,24 +27,7 @@ public enum AcceptMatching: Kernel {
     }
 
     public static var cases: [KernelCase] {
-        func makeCase(
-            _ label: String, drafted: Int, matching: Int, targetCached: Int, draftCached: Int, stopped: Bool = false
-        ) -> KernelCase {
-            let length = 7
-            let sampled = (0...drafted).map { UInt32(100 + $0) }
-            let drafts = (0..<drafted).map { $0 == matching ? 9 : sampled[$0] }
-            return Self.makeCase(
-                label, Contents(
-                    sequence: .structure(
-                        SequenceState(
-                            length: UInt32(length), drafted: UInt32(drafted), targetCached: UInt32(targetCached),
-                            draftCached: UInt32(draftCached), accepted: 1, emitted: 2, stopped: stopped ? 1 : 0,
-                            verified: 3)),
-                    tokens: .words((0..<UInt32(length)).map { $0 } + drafts + [77, 78]),
-                    sampled: .words(sampled)),
-                Parameters())
-        }
-        return [
+        [
             makeCase("no drafts", drafted: 0, matching: 0, targetCached: 7, draftCached: 0),
             makeCase("1 draft, rejected", drafted: 1, matching: 0, targetCached: 8, draftCached: 7),
             makeCase("1 draft, accepted", drafted: 1, matching: 1, targetCached: 8, draftCached: 7),
@@ -52,7 +35,42 @@ public enum AcceptMatching: Kernel {
             makeCase("5 drafts, 3 before a wrong one", drafted: 5, matching: 3, targetCached: 12, draftCached: 11),
             makeCase("5 drafts, all", drafted: 5, matching: 5, targetCached: 12, draftCached: 11),
             makeCase("70 drafts, 65", drafted: 70, matching: 65, targetCached: 77, draftCached: 76),
+            makeCase("empty sequence", drafted: 0, matching: 0, targetCached: 0, draftCached: 0, length: 0),
             makeCase("caches far behind", drafted: 2, matching: 2, targetCached: 0, draftCached: 3),
         ]
+    }
+
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("drafted", 0...100, standard: 4), ShapeAxis("matching", 0...100, standard: 4),
+            ShapeAxis("length", 0...500, standard: 100), ShapeAxis("target_cached", 0...500, standard: 104),
+            ShapeAxis("draft_cached", 0...500, standard: 103), ShapeAxis("stopped", 0...1, standard: 0),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (drafted, matching) = (shape["drafted"], shape["matching"])
+        return makeCase(
+            "length \(shape["length"]), drafts \(drafted), \(matching) match", drafted: drafted, matching: matching,
+            targetCached: shape["target_cached"], draftCached: shape["draft_cached"], stopped: shape.has("stopped"),
+            length: shape["length"])
+    }
+
+    private static func makeCase(
+        _ label: String, drafted: Int, matching: Int, targetCached: Int, draftCached: Int, stopped: Bool = false,
+        length: Int = 7
+    ) -> KernelCase {
+        let sampled = (0...drafted).map { UInt32(100 + $0) }
+        let drafts = (0..<drafted).map { $0 == matching ? 9 : sampled[$0] }
+        return makeCase(
+            label, Contents(
+                sequence: .structure(
+                    SequenceState(
+                        length: UInt32(length), drafted: UInt32(drafted), targetCached: UInt32(targetCached),
+                        draftCached: UInt32(draftCached), accepted: 1, emitted: 2, stopped: stopped ? 1 : 0,
+                        verified: 3)),
+                tokens: .words((0..<UInt32(length)).map { $0 } + drafts + [77, 78]),
+                sampled: .words(sampled)),
+            Parameters())
     }
 }

@@ -86,33 +86,9 @@ public enum AcceptRejection: Kernel {
             _ label: String, drafted: Int, width: Int, target: [Float]? = nil, draft: [Float]? = nil,
             drafts: [UInt32]? = nil, isOneHot: Bool = false
         ) -> KernelCase {
-            let length = 5 + Int.random(in: 0..<1000, using: &random)
-            let target = target ?? RowCases.probabilities(rows: drafted + 1, width: width, &random)
-            // Halfway to the target, so that about half of the drafts are accepted.
-            let draft =
-                draft
-                ?? zip(target, RowCases.probabilities(rows: drafted, width: width, &random)).map { ($0 + $1) * 0.5 }
-            // The likeliest draft token of each row.
-            let drafts =
-                drafts
-                ?? (0..<drafted).map { row in
-                    Choice.index(ofLargest: (0..<width).map { Choice.key(draft[row * width + $0]) })
-                }
-            return Self.makeCase(
-                "\(label), drafts \(drafted), width \(width)" + (isOneHot ? ", one-hot" : ""),
-                Contents(
-                    sequence: .structure(
-                        SequenceState(
-                            length: UInt32(length), drafted: UInt32(drafted), targetCached: UInt32(length + drafted),
-                            draftCached: UInt32(length + drafted - min(drafted, 1)), accepted: 1, emitted: 2,
-                            verified: 3)),
-                    tokens: .words((0..<UInt32(length)).map { $0 } + drafts + [77, 78]),
-                    target: .floats(target), draft: isOneHot ? nil : .floats(draft),
-                    sampling: .structure(
-                        SamplingParameters(
-                            temperature: 1, topP: 1, seedLow: .random(in: 0 ... .max, using: &random),
-                            seedHigh: .random(in: 0 ... .max, using: &random)))),
-                Parameters(width: UInt32(width)))
+            Self.makeCase(
+                label, drafted: drafted, width: width, target: target, draft: draft, drafts: drafts,
+                isOneHot: isOneHot, &random)
         }
         var cases: [KernelCase] = []
         for (index, width) in [1, 3, 4, 63, 64, 257, 1028, 4097, 32_000].enumerated() {
@@ -138,11 +114,58 @@ public enum AcceptRejection: Kernel {
                 makeCase("p below q by nothing that weighs", drafted: 1, width: width, target: zero + flat, draft: flat, drafts: [1]),
                 makeCase("NaN p", drafted: 1, width: width, target: nan + flat, draft: flat, drafts: [1]),
                 makeCase("NaN q", drafted: 1, width: width, target: flat + flat, draft: nan, drafts: [1]),
+                makeCase("infinite p", drafted: 1, width: width, target: row { $0 == 1 ? .infinity : 0 } + flat, draft: flat, drafts: [0]),
+                makeCase("infinite q", drafted: 1, width: width, target: flat + flat, draft: row { $0 == 1 ? .infinity : 0 }, drafts: [1]),
+                makeCase("nothing left of p", drafted: 1, width: width, target: zero + zero, drafts: [1], isOneHot: true),
                 makeCase("token outside", drafted: 1, width: width, target: flat + flat, draft: flat, drafts: [UInt32(width)]),
                 makeCase("token outside", drafted: 1, width: width, target: flat + flat, drafts: [.max - 1], isOneHot: true),
             ]
         }
         cases.append(makeCase("a vocabulary", drafted: 2, width: 151_936))
         return cases
+    }
+
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("drafted", 0...9, standard: 4), ShapeAxis("width", 1...3000, standard: 32_000), .flag("one_hot"),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(
+            "random", drafted: shape["drafted"], width: shape["width"], isOneHot: shape.has("one_hot"), &random)
+    }
+
+    private static func makeCase(
+        _ label: String, drafted: Int, width: Int, target: [Float]? = nil, draft: [Float]? = nil,
+        drafts: [UInt32]? = nil, isOneHot: Bool, _ random: inout CaseGenerator
+    ) -> KernelCase {
+        let length = 5 + Int.random(in: 0..<1000, using: &random)
+        let target = target ?? RowCases.probabilities(rows: drafted + 1, width: width, &random)
+        // Halfway to the target, so that about half of the drafts are accepted.
+        let draft =
+            draft
+            ?? zip(target, RowCases.probabilities(rows: drafted, width: width, &random)).map { ($0 + $1) * 0.5 }
+        // The likeliest draft token of each row.
+        let drafts =
+            drafts
+            ?? (0..<drafted).map { row in
+                Choice.index(ofLargest: (0..<width).map { Choice.key(draft[row * width + $0]) })
+            }
+        return makeCase(
+            "\(label), drafts \(drafted), width \(width)" + (isOneHot ? ", one-hot" : ""),
+            Contents(
+                sequence: .structure(
+                    SequenceState(
+                        length: UInt32(length), drafted: UInt32(drafted), targetCached: UInt32(length + drafted),
+                        draftCached: UInt32(length + drafted - min(drafted, 1)), accepted: 1, emitted: 2,
+                        verified: 3)),
+                tokens: .words((0..<UInt32(length)).map { $0 } + drafts + [77, 78]),
+                target: .floats(target), draft: isOneHot ? nil : .floats(draft),
+                sampling: .structure(
+                    SamplingParameters(
+                        temperature: 1, topP: 1, seedLow: .random(in: 0 ... .max, using: &random),
+                        seedHigh: .random(in: 0 ... .max, using: &random)))),
+            Parameters(width: UInt32(width)))
     }
 }

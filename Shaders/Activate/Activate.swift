@@ -41,16 +41,27 @@ public enum Activate: Kernel {
         for (index, shape) in Elementwise.shapes.enumerated() {
             for activation in Activation.allCases
             where shape.isSpecial || activation == Activation.allCases[index % Activation.allCases.count] {
-                cases.append(
-                    makeCase(
-                        "\(shape.label), \(activation)",
-                        Contents(
-                            rows: shape.rowContents, source: .floats(shape.source(width: shape.width, random: &random)),
-                            result: .unwritten(shape.capacity * shape.width)),
-                        Parameters(rowCapacity: UInt32(shape.capacity), width: UInt32(shape.width)),
-                        Constants(activation: activation.rawValue)))
+                cases.append(makeCase(shape, activation, &random))
             }
         }
         return cases
+    }
+
+    public static var shapes: ShapeSpace { ShapeSpace(Elementwise.axes + [Activation.axis(standard: .geluTanh)]) }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(Elementwise.Shape(shape, &random), Activation(shape), &random)
+    }
+
+    private static func makeCase(
+        _ shape: Elementwise.Shape, _ activation: Activation, _ random: inout CaseGenerator
+    ) -> KernelCase {
+        makeCase(
+            "\(shape.label), \(activation)",
+            Contents(
+                rows: shape.rowContents, source: .floats(shape.source(width: shape.width, random: &random)),
+                result: .unwritten(shape.capacity * shape.width)),
+            Parameters(rowCapacity: UInt32(shape.capacity), width: UInt32(shape.width)),
+            Constants(activation: activation.rawValue))
     }
 }

@@ -35,16 +35,24 @@ public enum Add: Kernel {
 
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 18)
-        return Elementwise.shapes.map { shape in
-            var left = shape.source(width: shape.width, random: &random)
-            let right = shape.source(width: shape.width, random: &random)
-            if shape.isSpecial { for i in 0..<6 { left[i] = Elementwise.specialValues[i] } }
-            return makeCase(
-                shape.label,
-                Contents(
-                    rows: shape.rowContents, left: .floats(left), right: .floats(right),
-                    result: .unwritten(shape.capacity * shape.width)),
-                Parameters(rowCapacity: UInt32(shape.capacity), width: UInt32(shape.width)))
-        }
+        return Elementwise.shapes.map { makeCase($0, &random) }
+    }
+
+    public static var shapes: ShapeSpace { ShapeSpace(Elementwise.axes) }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(Elementwise.Shape(shape, &random), &random)
+    }
+
+    private static func makeCase(_ shape: Elementwise.Shape, _ random: inout CaseGenerator) -> KernelCase {
+        var left = shape.source(width: shape.width, random: &random)
+        let right = shape.source(width: shape.width, random: &random)
+        if shape.isSpecial { for i in 0..<6 { left[i] = Elementwise.specialValues[i] } }
+        return makeCase(
+            shape.label,
+            Contents(
+                rows: shape.rowContents, left: .floats(left), right: .floats(right),
+                result: .unwritten(shape.capacity * shape.width)),
+            Parameters(rowCapacity: UInt32(shape.capacity), width: UInt32(shape.width)))
     }
 }

@@ -37,13 +37,6 @@ public enum Argmax: Kernel {
 
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 103)
-        func makeCase(_ label: String, rows: Int, capacity: Int, width: Int, logits: [Float]) -> KernelCase {
-            Self.makeCase(
-                label, Contents(
-                    rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
-                    logits: .floats(logits), result: .unwritten(capacity, as: .u32)),
-                Parameters(rowCapacity: UInt32(capacity), width: UInt32(width)))
-        }
         var cases = RowCases.shapes.map { shape in
             makeCase(
                 "rows \(shape.rows) of \(shape.capacity), width \(shape.width)", rows: shape.rows,
@@ -64,5 +57,25 @@ public enum Argmax: Kernel {
                 "a vocabulary of 151936", rows: 1, capacity: 1, width: 151_936,
                 logits: RowCases.logits(151_936, &random)))
         return cases
+    }
+
+    public static var shapes: ShapeSpace { ShapeSpace(RowCases.axes) }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            logits: RowCases.logits(capacity * width, &random))
+    }
+
+    private static func makeCase(
+        _ label: String, rows: Int, capacity: Int, width: Int, logits: [Float]
+    ) -> KernelCase {
+        makeCase(
+            label, Contents(
+                rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
+                logits: .floats(logits), result: .unwritten(capacity, as: .u32)),
+            Parameters(rowCapacity: UInt32(capacity), width: UInt32(width)))
     }
 }

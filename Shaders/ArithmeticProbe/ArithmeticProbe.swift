@@ -34,10 +34,11 @@ public enum ArithmeticProbe: Kernel {
         for i in 0..<4 * Int(call.parameters.halfQuads) { b.widened[i] = b.halves[i] }
     }
 
-    /// Operands whose sums, products and fused sums round in every direction, through denormals to infinity; and all
-    /// values of f16.
-    public static func makeProbe(count: Int) -> KernelCase {
-        var random = CaseGenerator(seed: 754)
+    /// Operands whose sums, products and fused sums round in every direction, through denormals to infinity; and a
+    /// number of f16 values, a multiple of four, from a first one on.
+    private static func makeCase(
+        count: Int, firstHalf: Int, halfCount: Int, _ random: inout CaseGenerator
+    ) -> KernelCase {
         var operands: [Float] = []
         for i in 0..<count {
             switch i % 4 {
@@ -54,20 +55,41 @@ public enum ArithmeticProbe: Kernel {
                 operands += random.floats(3, scale: 3)
             }
         }
-        let halves = (0...UInt16.max).withContiguousBits()
+        let halves = (firstHalf..<firstHalf + halfCount).withContiguousBits()
         return makeCase(
-            "\(count) operands, all f16",
+            "\(count) operands, \(halfCount) f16 from \(firstHalf)",
             Contents(
                 operands: .floats(operands), halves: BufferContents(elementType: .f16, bytes: halves),
                 sums: .unwritten(count), products: .unwritten(count), multiplyAdds: .unwritten(count),
-                widened: .unwritten(1 << 16)),
-            Parameters(count: UInt32(count), halfQuads: 1 << 14))
+                widened: .unwritten(halfCount)),
+            Parameters(count: UInt32(count), halfQuads: UInt32(halfCount / 4)))
     }
 
-    public static var cases: [KernelCase] { [makeProbe(count: 4096)] }
+    /// All values of f16 are in the first.
+    public static var cases: [KernelCase] {
+        var random = CaseGenerator(seed: 754)
+        return [
+            makeCase(count: 4096, firstHalf: 0, halfCount: 1 << 16, &random),
+            makeCase(count: 0, firstHalf: 0, halfCount: 4, &random),
+            makeCase(count: 1, firstHalf: 0x7BFC, halfCount: 0, &random),
+        ]
+    }
+
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("operands", 0...3000, standard: 4096),
+            ShapeAxis("halves", 0...4000, multiple: 4, standard: 1 << 16),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(
+            count: shape["operands"], firstHalf: Int.random(in: 0...(1 << 16) - shape["halves"], using: &random),
+            halfCount: shape["halves"], &random)
+    }
 }
 
-extension ClosedRange<UInt16> {
+extension Range<Int> {
     /// The numbers of the range, little-endian.
     fileprivate func withContiguousBits() -> [UInt8] {
         flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] }

@@ -48,22 +48,12 @@ public enum BeginPass: Kernel {
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 101)
         func makeCase(
-            _ label: String, length: Int, drafted: Int, cached: Int, otherCached: Int = 3, capacity: Int,
-            model: Int = 0, holdBack: Int = 0, skipWhenStopped: Bool = false, stopped: Bool = false
+            _ label: String, length: Int, drafted: Int, cached: Int, capacity: Int, model: Int = 0, holdBack: Int = 0,
+            skipWhenStopped: Bool = false, stopped: Bool = false
         ) -> KernelCase {
-            let state = SequenceState(
-                length: UInt32(length), drafted: UInt32(drafted),
-                targetCached: UInt32(model == 0 ? cached : otherCached),
-                draftCached: UInt32(model == 0 ? otherCached : cached), accepted: 2, emitted: 3,
-                stopped: stopped ? 1 : 0, verified: 7)
-            let tokens = (0..<length + drafted + 5).map { _ in UInt32.random(in: 0..<152_000, using: &random) }
-            return Self.makeCase(
-                label, Contents(
-                    sequence: .structure(state), tokens: .words(tokens), rows: .unwritten(3, as: .u32),
-                    rowTokens: .unwritten(capacity, as: .u32), positions: .unwritten(capacity, as: .u32)),
-                Parameters(
-                    rowCapacity: UInt32(capacity), model: UInt32(model), holdBack: UInt32(holdBack),
-                    skipWhenStopped: skipWhenStopped ? 1 : 0))
+            Self.makeCase(
+                label, length: length, drafted: drafted, cached: cached, capacity: capacity, model: model,
+                holdBack: holdBack, skipWhenStopped: skipWhenStopped, stopped: stopped, &random)
         }
         return [
             makeCase("empty sequence", length: 0, drafted: 0, cached: 0, capacity: 4),
@@ -89,5 +79,43 @@ public enum BeginPass: Kernel {
                 "stopped, not skipped", length: 20, drafted: 3, cached: 19, capacity: 4, skipWhenStopped: false,
                 stopped: true),
         ]
+    }
+
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("capacity", 0...200, standard: 8), ShapeAxis("length", 0...500, standard: 100),
+            ShapeAxis("drafted", 0...20, standard: 4), ShapeAxis("cached", 0...500, standard: 99),
+            ShapeAxis("model", 0...1, standard: 0), ShapeAxis("hold_back", 0...3, standard: 0),
+            ShapeAxis("skip_when_stopped", 0...1, standard: 0), ShapeAxis("stopped", 0...1, standard: 0),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (length, drafted) = (shape["length"], shape["drafted"])
+        return makeCase(
+            "length \(length), drafts \(drafted), cached \(shape["cached"]), capacity \(shape["capacity"])",
+            length: length, drafted: drafted, cached: min(shape["cached"], length + drafted),
+            capacity: shape["capacity"], model: shape["model"], holdBack: shape["hold_back"],
+            skipWhenStopped: shape.has("skip_when_stopped"), stopped: shape.has("stopped"), &random)
+    }
+
+    private static func makeCase(
+        _ label: String, length: Int, drafted: Int, cached: Int, capacity: Int, model: Int, holdBack: Int,
+        skipWhenStopped: Bool, stopped: Bool, _ random: inout CaseGenerator
+    ) -> KernelCase {
+        let otherCached = 3
+        let state = SequenceState(
+            length: UInt32(length), drafted: UInt32(drafted),
+            targetCached: UInt32(model == 0 ? cached : otherCached),
+            draftCached: UInt32(model == 0 ? otherCached : cached), accepted: 2, emitted: 3,
+            stopped: stopped ? 1 : 0, verified: 7)
+        let tokens = (0..<length + drafted + 5).map { _ in UInt32.random(in: 0..<152_000, using: &random) }
+        return makeCase(
+            label, Contents(
+                sequence: .structure(state), tokens: .words(tokens), rows: .unwritten(3, as: .u32),
+                rowTokens: .unwritten(capacity, as: .u32), positions: .unwritten(capacity, as: .u32)),
+            Parameters(
+                rowCapacity: UInt32(capacity), model: UInt32(model), holdBack: UInt32(holdBack),
+                skipWhenStopped: skipWhenStopped ? 1 : 0))
     }
 }

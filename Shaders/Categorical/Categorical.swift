@@ -51,16 +51,8 @@ public enum Categorical: Kernel {
             seed: UInt32? = nil
         ) -> KernelCase {
             Self.makeCase(
-                label, Contents(
-                    rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
-                    probabilities: .floats(probabilities),
-                    positions: .words((0..<capacity).map { UInt32($0 * 3 + 5) }),
-                    sampling: .structure(
-                        SamplingParameters(
-                            temperature: 1, topP: 1, seedLow: seed ?? .random(in: 0 ... .max, using: &random),
-                            seedHigh: seed.map { _ in 0 } ?? .random(in: 0 ... .max, using: &random))),
-                    result: .unwritten(capacity, as: .u32)),
-                Parameters(rowCapacity: UInt32(capacity), width: UInt32(width), stream: stream))
+                label, rows: rows, capacity: capacity, width: width, probabilities: probabilities, stream: stream,
+                seed: seed, &random)
         }
         var cases: [KernelCase] = []
         for shape in RowCases.shapes {
@@ -108,5 +100,35 @@ public enum Categorical: Kernel {
                 "a vocabulary of 151936", rows: 1, capacity: 1, width: 151_936,
                 probabilities: RowCases.probabilities(rows: 1, width: 151_936, &random)))
         return cases
+    }
+
+    public static var shapes: ShapeSpace {
+        ShapeSpace(RowCases.axes + [ShapeAxis("stream", 0...3, standard: 1)])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        let probabilities = RowCases.probabilities(rows: capacity, width: width, &random)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            probabilities: probabilities, stream: UInt32(shape["stream"]), seed: nil, &random)
+    }
+
+    private static func makeCase(
+        _ label: String, rows: Int, capacity: Int, width: Int, probabilities: [Float], stream: UInt32, seed: UInt32?,
+        _ random: inout CaseGenerator
+    ) -> KernelCase {
+        makeCase(
+            label, Contents(
+                rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
+                probabilities: .floats(probabilities),
+                positions: .words((0..<capacity).map { UInt32($0 * 3 + 5) }),
+                sampling: .structure(
+                    SamplingParameters(
+                        temperature: 1, topP: 1, seedLow: seed ?? .random(in: 0 ... .max, using: &random),
+                        seedHigh: seed.map { _ in 0 } ?? .random(in: 0 ... .max, using: &random))),
+                result: .unwritten(capacity, as: .u32)),
+            Parameters(rowCapacity: UInt32(capacity), width: UInt32(width), stream: stream))
     }
 }

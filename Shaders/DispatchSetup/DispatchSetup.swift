@@ -35,19 +35,35 @@ public enum DispatchSetup: Kernel {
         let shapes: [(count: UInt32, capacity: UInt32, entries: Int)] = [
             (5, 8, 0), (1, 8, 1), (0, 8, 3), (8, 8, 63), (17, 16, 64), (7, 9, 65), (.max, .max, 130),
         ]
-        return shapes.map { shape in
-            let entries = (0..<shape.entries).map { index in
-                DispatchEntry(
-                    x: .random(in: 1...999, using: &random), y: .random(in: 1...99, using: &random),
-                    z: .random(in: 1...9, using: &random), axis: UInt32(index % 4),
-                    tile: [1, 2, 3, 0, 4, 8, 16, 5][index % 8])
-            }
-            return makeCase(
-                "count \(shape.count) of \(shape.capacity), entries \(shape.entries)",
-                Contents(
-                    rows: .structure(RowCount(count: shape.count, capacity: shape.capacity)),
-                    entries: .structures(entries), arguments: .unwritten(3 * shape.entries, as: .u32)),
-                Parameters(entryCount: UInt32(shape.entries)))
+        return shapes.map { makeCase(count: $0.count, capacity: $0.capacity, entryCount: $0.entries, &random) }
+    }
+
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("entries", 0...300, standard: 64), ShapeAxis("count", 0...5000, standard: 5),
+            ShapeAxis("capacity", 0...5000, standard: 8),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(
+            count: UInt32(shape["count"]), capacity: UInt32(shape["capacity"]), entryCount: shape["entries"], &random)
+    }
+
+    private static func makeCase(
+        count: UInt32, capacity: UInt32, entryCount: Int, _ random: inout CaseGenerator
+    ) -> KernelCase {
+        let entries = (0..<entryCount).map { index in
+            DispatchEntry(
+                x: .random(in: 1...999, using: &random), y: .random(in: 1...99, using: &random),
+                z: .random(in: 1...9, using: &random), axis: UInt32(index % 4),
+                tile: [1, 2, 3, 0, 4, 8, 16, 5][index % 8])
         }
+        return makeCase(
+            "count \(count) of \(capacity), entries \(entryCount)",
+            Contents(
+                rows: .structure(RowCount(count: count, capacity: capacity)),
+                entries: .structures(entries), arguments: .unwritten(3 * entryCount, as: .u32)),
+            Parameters(entryCount: UInt32(entryCount)))
     }
 }

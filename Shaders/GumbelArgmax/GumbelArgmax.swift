@@ -55,18 +55,7 @@ public enum GumbelArgmax: Kernel {
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 105)
         func makeCase(_ label: String, rows: Int, capacity: Int, width: Int, logits: [Float]) -> KernelCase {
-            // Positions repeat, and the largest of them wraps.
-            let positions = (0..<capacity).map { (row: Int) -> UInt32 in row % 5 == 4 ? .max : UInt32(row / 2 + 11) }
-            return Self.makeCase(
-                label, Contents(
-                    rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
-                    logits: .floats(logits), positions: .words(positions),
-                    sampling: .structure(
-                        SamplingParameters(
-                            temperature: 1, topP: 1, seedLow: .random(in: 0 ... .max, using: &random),
-                            seedHigh: .random(in: 0 ... .max, using: &random))),
-                    result: .unwritten(capacity, as: .u32)),
-                Parameters(rowCapacity: UInt32(capacity), width: UInt32(width)))
+            Self.makeCase(label, rows: rows, capacity: capacity, width: width, logits: logits, &random)
         }
         var cases: [KernelCase] = []
         for (index, shape) in RowCases.shapes.enumerated() {
@@ -93,5 +82,33 @@ public enum GumbelArgmax: Kernel {
                 "a vocabulary of 151936", rows: 1, capacity: 1, width: 151_936,
                 logits: RowCases.logits(151_936, &random)))
         return cases
+    }
+
+    public static var shapes: ShapeSpace { ShapeSpace(RowCases.axes) }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        let logits = RowCases.logits(capacity * width, &random)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            logits: logits, &random)
+    }
+
+    private static func makeCase(
+        _ label: String, rows: Int, capacity: Int, width: Int, logits: [Float], _ random: inout CaseGenerator
+    ) -> KernelCase {
+        // Positions repeat, and the largest of them wraps.
+        let positions = (0..<capacity).map { (row: Int) -> UInt32 in row % 5 == 4 ? .max : UInt32(row / 2 + 11) }
+        return makeCase(
+            label, Contents(
+                rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
+                logits: .floats(logits), positions: .words(positions),
+                sampling: .structure(
+                    SamplingParameters(
+                        temperature: 1, topP: 1, seedLow: .random(in: 0 ... .max, using: &random),
+                        seedHigh: .random(in: 0 ... .max, using: &random))),
+                result: .unwritten(capacity, as: .u32)),
+            Parameters(rowCapacity: UInt32(capacity), width: UInt32(width)))
     }
 }

@@ -1,3 +1,5 @@
+import VkdynCore
+
 /// An elementwise nonlinearity; the numbers are those of `activation.glsl`.
 public enum Activation: UInt32, Sendable, CaseIterable {
     case none = 0
@@ -9,6 +11,14 @@ public enum Activation: UInt32, Sendable, CaseIterable {
     case geluTanh = 3
     /// x / (1 + e⁻ˣ).
     case silu = 4
+
+    /// The axis of a kernel's `shapes`.
+    static func axis(standard: Activation) -> ShapeAxis {
+        ShapeAxis("activation", 0...allCases.count - 1, standard: Int(standard.rawValue), maximum: allCases.count - 1,
+            isConstant: true)
+    }
+
+    init(_ shape: Shape) { self = Activation(rawValue: UInt32(shape["activation"])) ?? .none }
 
     @inline(__always)
     public func callAsFunction(_ x: Float) -> Float {

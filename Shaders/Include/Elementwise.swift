@@ -16,11 +16,28 @@ enum Elementwise {
         }
     }
 
+    /// The axes of a kernel's `shapes`.
+    static let axes = [ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("width", 1...1100, standard: 3072)]
+
     struct Shape {
         let rows: Int
         let capacity: Int
         let width: Int
         let isSpecial: Bool
+
+        init(rows: Int, capacity: Int, width: Int, isSpecial: Bool) {
+            self.rows = rows
+            self.capacity = capacity
+            self.width = width
+            self.isSpecial = isSpecial
+        }
+
+        /// A point of `axes`.
+        init(_ shape: VkdynCore.Shape, _ random: inout CaseGenerator) {
+            let rows = shape["rows"]
+            self.init(
+                rows: rows, capacity: random.capacity(for: rows), width: shape["width"], isSpecial: false)
+        }
 
         var label: String {
             "rows \(rows) of \(capacity), width \(width)" + (isSpecial ? ", special values" : "")
@@ -48,7 +65,7 @@ enum Elementwise {
     ]
 
     static let shapes: [Shape] = [
-        (0, 0, 8), (1, 1, 1), (1, 1, 4), (2, 2, 63), (3, 3, 64), (1, 1, 65), (4, 4, 60), (2, 2, 260), (9, 9, 768),
+        (0, 0, 8), (2, 2, 0), (1, 1, 1), (1, 1, 4), (2, 2, 63), (3, 3, 64), (1, 1, 65), (4, 4, 60), (2, 2, 260), (9, 9, 768),
         (5, 5, 252), (3, 8, 72), (0, 5, 12), (9, 5, 36), (33, 33, 7),
     ].map { Shape(rows: $0.0, capacity: $0.1, width: $0.2, isSpecial: false) }
         + [68, 67].map { Shape(rows: 2, capacity: 2, width: $0, isSpecial: true) }

@@ -15,28 +15,25 @@ float fused_multiply_add(float a, float b, float c) {
     double part = sum - product;
     double error = (product - (sum - part)) + (addend - part);
     uvec2 bits = unpackDouble2x32(sum);
-    // Both comparisons are false for NaN, which infinities give here.
-    if ((error > 0.0 || error < 0.0) && (bits.x & 1u) == 0u) {
-        bool away = (error > 0.0) == ((bits.y >> 31) == 0u);
-        if (away) {
-            bits.x += 1u;
-        } else {
-            bits.y -= bits.x == 0u ? 1u : 0u;
-            bits.x -= 1u;
-        }
-        sum = packDouble2x32(bits);
-    }
-    return float(sum);
+    // The comparisons are false for NaN, which infinities give here. Without a branch: it stands in programs many times.
+    bool is_odded = (error > 0.0 || error < 0.0) && (bits.x & 1u) == 0u;
+    bool is_away = (error > 0.0) == ((bits.y >> 31) == 0u);
+    bits.y -= is_odded && !is_away && bits.x == 0u ? 1u : 0u;
+    bits.x += is_odded ? (is_away ? 1u : 0xFFFFFFFFu) : 0u;
+    return float(packDouble2x32(bits));
 }
 
 // The bound n of a loop over several accumulators, in a form that the driver cannot unroll: inlined hundreds of times,
 // the emulation takes drivers minutes to compile.
 uint unrolled(uint n) { return min(n, gl_NumWorkGroups.x + 65536u); }
+#define UNROLL [[dont_unroll]]
 #else
 float fused_multiply_add(float a, float b, float c) { return fma(a, b, c); }
 
 // The bound n of a loop over several accumulators, which the driver unrolls into registers.
 #define unrolled(n) (n)
+// Before such a loop: drivers leave large bodies rolled up otherwise, and the accumulators in memory.
+#define UNROLL [[unroll]]
 #endif
 
 float multiply_add(float a, float b, float c) {
@@ -44,11 +41,18 @@ float multiply_add(float a, float b, float c) {
     return a * b + c;
 }
 
+vec4 fused_multiply_add(vec4 a, vec4 b, vec4 c) {
+    return vec4(fused_multiply_add(a.x, b.x, c.x), fused_multiply_add(a.y, b.y, c.y),
+                fused_multiply_add(a.z, b.z, c.z), fused_multiply_add(a.w, b.w, c.w));
+}
+
+vec4 multiply_add(vec4 a, vec4 b, vec4 c) {
+    if (FUSED) return fused_multiply_add(a, b, c);
+    return a * b + c;
+}
+
 vec4 multiply_add(vec4 a, float b, vec4 c) {
-    if (FUSED) {
-        return vec4(fused_multiply_add(a.x, b, c.x), fused_multiply_add(a.y, b, c.y),
-                    fused_multiply_add(a.z, b, c.z), fused_multiply_add(a.w, b, c.w));
-    }
+    if (FUSED) return fused_multiply_add(a, vec4(b), c);
     return a * b + c;
 }
 

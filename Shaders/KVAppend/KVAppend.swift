@@ -60,6 +60,14 @@ public enum KVAppend: Kernel {
         }
     }
 
+    public static var shapes: ShapeSpace { ShapeSpace([]) }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        fixedCases[Int.random(in: 0..<fixedCases.count, using: &random)]
+    }
+
+    private static let fixedCases = cases
+
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 15)
         let shapes: [(rows: Int, capacity: Int, heads: Int, headSize: Int, offset: Int, extra: Int, cache: Int)] = [

@@ -61,7 +61,7 @@ public enum LayerNorm: Kernel {
         var random = CaseGenerator(seed: 12)
         var cases: [KernelCase] = []
         let shapes = [
-            (0, 8), (1, 1), (1, 4), (2, 63), (3, 64), (1, 65), (4, 60), (2, 68), (5, 132), (7, 300), (1, 768), (9, 384),
+            (0, 8), (2, 0), (1, 1), (1, 4), (2, 63), (3, 64), (1, 65), (4, 60), (2, 68), (5, 132), (7, 300), (1, 768), (9, 384),
             (65, 128), (2, 2048),
         ]
         for (index, (rows, width)) in shapes.enumerated() {
@@ -84,6 +84,21 @@ public enum LayerNorm: Kernel {
                 for i in 6 * 68..<7 * 68 { $0[i] = 0.3 }
             })
         return cases
+    }
+
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("width", 1...1100, standard: 768), .flag("weight"),
+            .flag("bias"),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            hasWeight: shape.has("weight"), hasBias: shape.has("bias"), random: &random)
     }
 
     private static func makeCase(

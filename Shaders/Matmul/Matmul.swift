@@ -1,51 +1,63 @@
 public import VkdynCore
 
-/// Matrix product with an epilogue:
-/// `result[r, n] = residual[r, n] + activation(bias[n] + Σₖ source[r, k] · weights[k, n])`.
+/// Matrix product with an epilogue, for each matrix b of a batch:
+/// `result[b, r, n] = residual[b, r, n] + activation(bias[b, n] + Σₖ source[b, r, k] · weights[b, k, n])`.
 ///
-/// | buffer   | shape                  | type           |
-/// |----------|------------------------|----------------|
-/// | rows     | one `RowCount`         | u32            |
-/// | source   | [rows, depth]          | f32            |
-/// | weights  | [depth, 4⌈columns/4⌉]  | f32, f16, bf16 |
-/// | bias     | [columns], optional    | f32            |
-/// | residual | as result, optional    | f32            |
-/// | result   | [rows, resultStride], columns from resultOffset on | f32 |
+/// | buffer   | shape                                                | type                 |
+/// |----------|------------------------------------------------------|----------------------|
+/// | rows     | one `RowCount`                                       | u32                  |
+/// | source   | depth values from sourceOffset + b · sourceBatchStride + r · sourceStride on | f32 |
+/// | weights  | [batchCount] matrices, each packed as `PackedLayout` states | f32, f16, bf16, int8 |
+/// | scales   | [batchCount, ⌈depth/groupSize⌉, 4⌈columns/4⌉], optional | f32, f16          |
+/// | bias     | [batchCount, columns], optional                      | f32                  |
+/// | residual | as result, optional                                  | f32                  |
+/// | result   | columns values from resultOffset + b · resultBatchStride + r · resultStride on | f32 |
 ///
-/// Weights lie as `PackedWeights` leaves them: by depth, four columns a texel, padded columns never stored.
+/// Offsets and strides count elements. With scales the weight of k and n is weights[k, n] · scales[k/groupSize, n]: a
+/// group is groupSize consecutive k's (the depth, for one scale a column), which divides the chunk of 256 or is a
+/// multiple of it; the constant `largeGroups` says that it is longer than a chunk. Activations stay f32.
 /// Reduction order: products are added in ascending k within chunks of 256, chunk sums in ascending order, both
-/// from +0; then bias, activation, residual. Rows beyond the count are not touched. A depth of 0 gives the
-/// epilogue of +0. NaN and infinity follow IEEE 754.
-/// Error of the sum: at most (256 + depth/256 + 1) · 2⁻²⁴ · Σ|source·weights| in the separate flavour.
+/// from +0. With scales a group's sum is made so and enters as `multiplyAdd(scale, group sum, total)`, in ascending
+/// order from +0; groups of up to a chunk are chunks. Then bias, activation, residual. All variants, one row or a
+/// thousand, one piece of the columns or all: the same bits.
+/// Edge cases: rows beyond the count are neither read nor touched. A depth of 0 gives the epilogue of +0. Padded weights
+/// and scales reach no result. NaN and infinity follow IEEE 754.
+/// Source: the packing after llama.cpp's and GGML's repacked weights; group scales after LLM.int8(), arXiv 2208.07339.
+/// Error of the sum: at most (256 + depth/256 + 1) · 2⁻²⁴ · Σ|source·weights| in the separate flavour, and with scales
+/// 2 · 2⁻²⁴ a group more.
 public enum Matmul: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent {
-        WorkExtent((Int(parameters.columns) + 3) / 4, Int(parameters.rowCapacity), rowAxis: .y)
+        WorkExtent(
+            (Int(parameters.columns) + 3) / 4, Int(parameters.rowCapacity), Int(parameters.batchCount), rowAxis: .y)
     }
 
     public static func cost(_ call: KernelCall<Matmul>) -> Cost {
         let p = call.parameters
         let (rows, depth, columns) = (Int(p.rowCapacity), Int(p.depth), Int(p.columns))
+        let groups = call.elements.scales == nil ? 0 : (depth + Int(p.groupSize) - 1) / Int(p.groupSize)
         return Cost(
-            operations: 2 * rows * depth * columns,
-            bytes: rows * depth * 4 + depth * columns * call.elements.weights.byteCount + rows * columns * 4)
+            operations: 2 * rows * depth * columns * Int(p.batchCount),
+            bytes: Int(p.batchCount)
+                * (rows * depth * 4 + depth * columns * call.elements.weights.byteCount
+                    + groups * columns * (call.elements.scales?.byteCount ?? 0) + rows * columns * 4))
     }
 
     public static func variants(_ call: KernelCall<Matmul>, _ traits: DeviceTraits) -> [String] {
-        let isBitWeights = call.elements.weights == .bf16
-        let prefix = isBitWeights ? "bits_" : ""
-        let general = prefix + "general"
-        guard call.parameters.depth % 4 == 0 else { return [general] }
-        let rows = Int(call.parameters.rowCapacity)
-        // The smallest tile that holds all rows, else the largest; the others remain legal.
-        func ordered(_ lanes: Int, _ tiles: [Int]) -> [String] {
-            let best = tiled(tiles, rows)
-            return ([best] + tiles.filter { $0 != best }).map { "\(prefix)lanes\(lanes)_rows\($0)" }
-        }
-        let (cpu, gpu) = (ordered(8, Array(1...8)), ordered(32, [1, 2, 4, 8]))
-        return (traits.kind == .cpu ? cpu + gpu : gpu + cpu) + [general]
+        let p = call.parameters
+        let wholeTexels = [p.depth, p.sourceStride, p.sourceOffset, p.sourceBatchStride].allSatisfy { $0 % 4 == 0 }
+        guard wholeTexels, call.elements.scales == nil || p.groupSize % 4 == 0 else { return ["general"] }
+        let rows = Int(p.rowCapacity)
+        let tiles = RegisterTile.ordered(
+            rows: rows, quads: (Int(p.columns) + 3) / 4, batches: Int(p.batchCount),
+            names: interface.variants.map(\.name), kind: traits.kind)
+        // The smallest that holds all rows first.
+        let splits = [1, 2, 4, 8].sorted { ($0 >= rows ? $0 : 16 - $0) < ($1 >= rows ? $1 : 16 - $1) }
+            .map { "split_rows\($0)" }
+        let shared = traits.maximumWorkgroupInvocations < 256 ? [] : ["shared_rows64"]
+        if traits.kind == .cpu { return tiles + splits + shared + ["general"] }
+        if rows <= 8 { return splits + tiles + shared + ["general"] }
+        return (rows < 32 ? tiles + shared : shared + tiles) + splits + ["general"]
     }
-
-    private static func tiled(_ tiles: [Int], _ rows: Int) -> Int { tiles.first { $0 >= rows } ?? tiles[tiles.count - 1] }
 
     public static func twin(_ b: Views, _ call: KernelCall<Matmul>) {
         switch call.flavour {
@@ -56,125 +68,30 @@ public enum Matmul: Kernel {
 
     private static func product<A: Arithmetic>(_ b: Views, _ call: KernelCall<Matmul>, _: A.Type) {
         let p = call.parameters
-        let (depth, columns) = (Int(p.depth), Int(p.columns))
-        let stride = (columns + 3) / 4 * 4
+        let columns = Int(p.columns)
+        let layout = PackedLayout(depth: Int(p.depth), columns: columns, elementType: call.elements.weights)
         let rowCount = min(Int(b.rows.pointee.count), Int(p.rowCapacity))
         let activation = Activation(rawValue: call.constants.activation) ?? .none
-        // total and sum: [rows, stride]; the weights of one k are widened once for all rows.
-        var total = [Float](repeating: 0, count: rowCount * stride)
-        var sum = [Float](repeating: 0, count: rowCount * stride)
-        var weightRow = [Float](repeating: 0, count: stride)
-        total.withUnsafeMutableBufferPointer { total in
-            sum.withUnsafeMutableBufferPointer { sum in
-                weightRow.withUnsafeMutableBufferPointer { w in
-                    for start in Swift.stride(from: 0, to: depth, by: dotProductChunk) {
-                        sum.update(repeating: 0)
-                        for k in start..<min(start + dotProductChunk, depth) {
-                            b.weights.widen(k * stride..<(k + 1) * stride, into: w)
-                            for row in 0..<rowCount {
-                                let x = b.source[row * depth + k]
-                                let accumulator = sum.baseAddress! + row * stride
-                                for n in 0..<stride {
-                                    accumulator[n] = A.multiplyAdd(w[n], x, accumulator[n])
-                                }
-                            }
-                        }
-                        for index in total.indices { total[index] += sum[index] }
-                    }
+        let groupCount = call.elements.scales == nil ? 0 : (layout.depth + Int(p.groupSize) - 1) / Int(p.groupSize)
+        for batch in 0..<Int(p.batchCount) {
+            let firstSource = Int(p.sourceOffset) + batch * Int(p.sourceBatchStride)
+            let scale = { (group: Int, column: Int) in
+                b.scales[(batch * groupCount + group) * layout.paddedColumns + column]
+            }
+            let sums = PackedProduct.sums(
+                rows: (0..<rowCount).map { b.source.baseAddress! + firstSource + $0 * Int(p.sourceStride) },
+                weights: b.weights, firstElement: batch * layout.elementCount, layout: layout,
+                groupSize: Int(p.groupSize), scale: groupCount == 0 ? nil : scale, A.self)
+            for row in 0..<rowCount {
+                let place = Int(p.resultOffset) + batch * Int(p.resultBatchStride) + row * Int(p.resultStride)
+                for column in 0..<columns {
+                    var value = sums[row * layout.paddedColumns + column]
+                    if !b.bias.isEmpty { value += b.bias[batch * columns + column] }
+                    value = activation(value)
+                    if !b.residual.isEmpty { value += b.residual[place + column] }
+                    b.result[place + column] = value
                 }
             }
         }
-        for row in 0..<rowCount {
-            for column in 0..<columns {
-                var value = total[row * stride + column]
-                if !b.bias.isEmpty { value += b.bias[column] }
-                value = activation(value)
-                let index = row * Int(p.resultStride) + Int(p.resultOffset) + column
-                if !b.residual.isEmpty { value += b.residual[index] }
-                b.result[index] = value
-            }
-        }
-    }
-
-    public static var cases: [KernelCase] {
-        var cases: [KernelCase] = []
-        var random = CaseGenerator(seed: 1)
-        let shapes: [(rows: Int, depth: Int, columns: Int)] = [
-            (0, 8, 8), (1, 0, 4), (1, 1, 1), (1, 4, 4), (1, 255, 31), (1, 256, 128), (1, 260, 129), (2, 516, 132),
-            (3, 12, 260), (4, 64, 64), (5, 300, 40), (7, 128, 7), (8, 192, 512), (9, 768, 36), (16, 32, 256),
-            (17, 257, 65), (33, 64, 131), (1, 2048, 64),
-        ]
-        for shape in shapes {
-            for type in [ElementType.f32, .f16, .bf16] {
-                cases.append(
-                    makeCase(
-                        rows: shape.rows, capacity: shape.rows, depth: shape.depth, columns: shape.columns,
-                        type: type, activation: .none, hasBias: false, hasResidual: false, random: &random))
-            }
-        }
-        // Every epilogue on one shape: drivers compile each anew, so that more shapes of each would take minutes.
-        for (index, activation) in Activation.allCases.enumerated() {
-            cases.append(
-                makeCase(
-                    rows: 3, capacity: 3, depth: 68, columns: 37, type: .f16, activation: activation,
-                    hasBias: index % 2 == 0, hasResidual: index != 2, random: &random))
-        }
-        // A count below the capacity leaves the other rows alone; one above it is cut.
-        cases.append(
-            makeCase(
-                rows: 3, capacity: 8, depth: 64, columns: 20, type: .f32, activation: .none, hasBias: false,
-                hasResidual: false, random: &random))
-        cases.append(
-            makeCase(
-                rows: 9, capacity: 5, depth: 64, columns: 20, type: .f32, activation: .none, hasBias: false,
-                hasResidual: false, random: &random))
-        cases.append(
-            makeCase(
-                rows: 0, capacity: 5, depth: 64, columns: 20, type: .f32, activation: .none, hasBias: false,
-                hasResidual: true, random: &random))
-        return cases
-    }
-
-    public static var shapes: ShapeSpace {
-        ShapeSpace(
-            [
-                ShapeAxis("rows", 0...80, standard: 512), ShapeAxis("columns", 1...400, standard: 3072),
-                ShapeAxis("depth", 0...1100, multiple: 4, standard: 768),
-                ShapeAxis("activation", 0...Activation.allCases.count - 1, standard: 0), .flag("bias"),
-                .flag("residual"),
-            ], storage: [.f32, .f16, .bf16])
-    }
-
-    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
-        makeCase(
-            rows: shape["rows"], capacity: shape["rows"], depth: shape["depth"], columns: shape["columns"],
-            type: shape.storage, activation: Activation(rawValue: UInt32(shape["activation"])) ?? .none,
-            hasBias: shape.has("bias"), hasResidual: shape.has("residual"), random: &random)
-    }
-
-    private static func makeCase(
-        rows: Int, capacity: Int, depth: Int, columns: Int, type: ElementType, activation: Activation,
-        hasBias: Bool, hasResidual: Bool, random: inout CaseGenerator
-    ) -> KernelCase {
-        let stride = (columns + 3) / 4 * 4
-        let resultStride = columns + 3
-        var weights = random.floats(depth * stride)
-        // Padded columns hold NaN: they must not reach any result.
-        for k in 0..<depth { for n in columns..<stride { weights[k * stride + n] = .nan } }
-        var source = random.floats(capacity * depth)
-        for index in min(rows, capacity) * depth..<capacity * depth { source[index] = .nan }
-        return makeCase(
-            "rows \(rows) of \(capacity), columns \(columns), depth \(depth), \(type.rawValue), \(activation)"
-                + (hasBias ? ", bias" : "") + (hasResidual ? ", residual" : ""),
-            Contents(
-                rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
-                source: .floats(source), weights: .floats(weights, as: type),
-                bias: hasBias ? .floats(random.floats(columns)) : nil,
-                residual: hasResidual ? .floats(random.floats(capacity * resultStride)) : nil,
-                result: .unwritten(capacity * resultStride)),
-            Parameters(
-                rowCapacity: UInt32(capacity), depth: UInt32(depth), columns: UInt32(columns),
-                resultStride: UInt32(resultStride), resultOffset: 2),
-            Constants(activation: activation.rawValue))
     }
 }

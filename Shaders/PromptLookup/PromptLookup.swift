@@ -43,20 +43,6 @@ public enum PromptLookup: Kernel {
 
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 109)
-        func makeCase(_ label: String, _ tokens: [UInt32], maxNgram: Int = 2, maxDrafts: Int = 5) -> KernelCase {
-            Self.makeCase(
-                "\(label), n-grams up to \(maxNgram), drafts up to \(maxDrafts)",
-                Contents(
-                    sequence: .structure(
-                        SequenceState(
-                            length: UInt32(tokens.count), drafted: 9, targetCached: 1, draftCached: 1, accepted: 1,
-                            emitted: 2, verified: 3)),
-                    tokens: .words(tokens + Array(repeating: .max, count: maxDrafts + 2))),
-                Parameters(maxNgram: UInt32(maxNgram), maxDrafts: UInt32(maxDrafts)))
-        }
-        func text(_ count: Int, letters: UInt32) -> [UInt32] {
-            (0..<count).map { _ in UInt32.random(in: 0..<letters, using: &random) }
-        }
         var cases = [
             makeCase("nothing", []),
             makeCase("one token", [5]),
@@ -75,11 +61,44 @@ public enum PromptLookup: Kernel {
         for (count, letters): (Int, UInt32) in [(63, 9), (64, 40), (65, 3), (257, 30), (700, 2), (1500, 1000), (4096, 60)] {
             for maxNgram in [1, 3, 5] {
                 cases.append(
-                    makeCase("\(count) tokens of \(letters)", text(count, letters: letters), maxNgram: maxNgram, maxDrafts: 20))
+                    makeCase("\(count) tokens of \(letters)", text(count, letters: letters, &random), maxNgram: maxNgram, maxDrafts: 20))
             }
         }
         // The only match lies in the last workgroup's worth of starts.
         cases.append(makeCase("late match", (0..<1000).map { UInt32($0) } + [997, 998], maxNgram: 3, maxDrafts: 8))
         return cases
+    }
+
+    /// Tokens are drawn from so many letters: few give long matches, many none.
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("length", 0...1500, standard: 1024), ShapeAxis("letters", 1...300, standard: 100),
+            ShapeAxis("max_ngram", 0...6, standard: 2), ShapeAxis("max_drafts", 0...20, standard: 8),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(
+            "\(shape["length"]) tokens of \(shape["letters"])",
+            text(shape["length"], letters: UInt32(shape["letters"]), &random), maxNgram: shape["max_ngram"],
+            maxDrafts: shape["max_drafts"])
+    }
+
+    private static func text(_ count: Int, letters: UInt32, _ random: inout CaseGenerator) -> [UInt32] {
+        (0..<count).map { _ in UInt32.random(in: 0..<letters, using: &random) }
+    }
+
+    private static func makeCase(
+        _ label: String, _ tokens: [UInt32], maxNgram: Int = 2, maxDrafts: Int = 5
+    ) -> KernelCase {
+        makeCase(
+            "\(label), n-grams up to \(maxNgram), drafts up to \(maxDrafts)",
+            Contents(
+                sequence: .structure(
+                    SequenceState(
+                        length: UInt32(tokens.count), drafted: 9, targetCached: 1, draftCached: 1, accepted: 1,
+                        emitted: 2, verified: 3)),
+                tokens: .words(tokens + Array(repeating: .max, count: maxDrafts + 2))),
+            Parameters(maxNgram: UInt32(maxNgram), maxDrafts: UInt32(maxDrafts)))
     }
 }

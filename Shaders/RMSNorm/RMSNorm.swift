@@ -48,7 +48,7 @@ public enum RMSNorm: Kernel {
         var random = CaseGenerator(seed: 11)
         var cases: [KernelCase] = []
         for (rows, width) in [
-            (0, 8), (1, 1), (1, 4), (2, 63), (3, 64), (1, 65), (4, 60), (2, 68), (5, 132), (7, 300), (1, 768), (9, 576),
+            (0, 8), (2, 0), (1, 1), (1, 4), (2, 63), (3, 64), (1, 65), (4, 60), (2, 68), (5, 132), (7, 300), (1, 768), (9, 576),
             (65, 128), (2, 2048),
         ] {
             cases.append(
@@ -69,6 +69,18 @@ public enum RMSNorm: Kernel {
             for i in 5 * 68..<6 * 68 { $0[i] = -0.0 }
         })
         return cases
+    }
+
+    public static var shapes: ShapeSpace {
+        ShapeSpace([ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("width", 1...1100, standard: 768)])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            random: &random)
     }
 
     private static func makeCase(

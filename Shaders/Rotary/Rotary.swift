@@ -57,37 +57,61 @@ public enum Rotary: Kernel {
 
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 14)
-        let shapes: [(rows: Int, capacity: Int, heads: Int, headSize: Int, rotarySize: Int, stride: Int)] = [
+        let shapes: [CaseShape] = [
             (0, 0, 2, 8, 8, 16), (1, 1, 1, 2, 2, 2), (1, 1, 1, 8, 8, 8), (2, 2, 3, 10, 6, 35), (1, 1, 12, 64, 64, 2304),
             (5, 5, 5, 64, 32, 400), (3, 8, 2, 32, 32, 72), (0, 4, 2, 16, 16, 32), (9, 4, 3, 16, 8, 49), (33, 33, 2, 16, 16, 40),
         ]
-        return shapes.map { shape in
-            let rowCount = min(shape.rows, shape.capacity)
-            let positionCount = 40
-            let angles = random.floats(positionCount * shape.rotarySize / 2)
-            // Rows of a table may be odd in length; whole texels all the same.
-            let padding = [Float](repeating: .nan, count: (4 - angles.count % 4) % 4)
-            var data = random.floats(shape.capacity * shape.stride)
-            for i in rowCount * shape.stride..<data.count { data[i] = .nan }
-            if rowCount > 1 {
-                data[1] = .infinity
-                data[shape.stride] = .nan
-                data[shape.stride + 1] = -0.0
-            }
-            let positions = (0..<shape.capacity).map { row in
-                row < rowCount ? UInt32(random.next() % UInt64(positionCount)) : UInt32.max
-            }
-            return makeCase(
-                "rows \(shape.rows) of \(shape.capacity), heads \(shape.heads) of \(shape.headSize), rotary "
-                    + "\(shape.rotarySize), stride \(shape.stride)",
-                Contents(
-                    rows: .structure(RowCount(count: UInt32(shape.rows), capacity: UInt32(shape.capacity))),
-                    positions: .words(positions), cosine: .floats(angles + padding),
-                    sine: .floats(random.floats(angles.count) + padding), data: .floats(data)),
-                Parameters(
-                    rowCapacity: UInt32(shape.capacity), headCount: UInt32(shape.heads),
-                    headSize: UInt32(shape.headSize), rotarySize: UInt32(shape.rotarySize),
-                    stride: UInt32(shape.stride)))
+        return shapes.map { makeCase($0, hasSpecialValues: true, &random) }
+    }
+
+    /// In elements; `extra` ones follow the heads of a row.
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("heads", 1...8, standard: 12),
+            ShapeAxis("head_size", 2...128, multiple: 2, standard: 64),
+            ShapeAxis("rotary_size", 2...128, multiple: 2, standard: 64), ShapeAxis("extra", 0...64, standard: 0),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, heads, headSize) = (shape["rows"], shape["heads"], shape["head_size"])
+        return makeCase(
+            (
+                rows, random.capacity(for: rows), heads, headSize, min(shape["rotary_size"], headSize),
+                heads * headSize + shape["extra"]
+            ), hasSpecialValues: false, &random)
+    }
+
+    private typealias CaseShape = (rows: Int, capacity: Int, heads: Int, headSize: Int, rotarySize: Int, stride: Int)
+
+    private static func makeCase(
+        _ shape: CaseShape, hasSpecialValues: Bool, _ random: inout CaseGenerator
+    ) -> KernelCase {
+        let rowCount = min(shape.rows, shape.capacity)
+        let positionCount = 40
+        let angles = random.floats(positionCount * shape.rotarySize / 2)
+        // Rows of a table may be odd in length; whole texels all the same.
+        let padding = [Float](repeating: .nan, count: (4 - angles.count % 4) % 4)
+        var data = random.floats(shape.capacity * shape.stride)
+        for i in rowCount * shape.stride..<data.count { data[i] = .nan }
+        if hasSpecialValues, rowCount > 1 {
+            data[1] = .infinity
+            data[shape.stride] = .nan
+            data[shape.stride + 1] = -0.0
         }
+        let positions = (0..<shape.capacity).map { row in
+            row < rowCount ? UInt32(random.next() % UInt64(positionCount)) : UInt32.max
+        }
+        return makeCase(
+            "rows \(shape.rows) of \(shape.capacity), heads \(shape.heads) of \(shape.headSize), rotary "
+                + "\(shape.rotarySize), stride \(shape.stride)",
+            Contents(
+                rows: .structure(RowCount(count: UInt32(shape.rows), capacity: UInt32(shape.capacity))),
+                positions: .words(positions), cosine: .floats(angles + padding),
+                sine: .floats(random.floats(angles.count) + padding), data: .floats(data)),
+            Parameters(
+                rowCapacity: UInt32(shape.capacity), headCount: UInt32(shape.heads),
+                headSize: UInt32(shape.headSize), rotarySize: UInt32(shape.rotarySize),
+                stride: UInt32(shape.stride)))
     }
 }

@@ -39,13 +39,21 @@ public enum SiluGate: Kernel {
 
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 17)
-        return Elementwise.shapes.map { shape in
-            makeCase(
-                shape.label,
-                Contents(
-                    rows: shape.rowContents, source: .floats(shape.source(width: 2 * shape.width, random: &random)),
-                    result: .unwritten(shape.capacity * shape.width)),
-                Parameters(rowCapacity: UInt32(shape.capacity), width: UInt32(shape.width)))
-        }
+        return Elementwise.shapes.map { makeCase($0, &random) }
+    }
+
+    public static var shapes: ShapeSpace { ShapeSpace(Elementwise.axes) }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(Elementwise.Shape(shape, &random), &random)
+    }
+
+    private static func makeCase(_ shape: Elementwise.Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(
+            shape.label,
+            Contents(
+                rows: shape.rowContents, source: .floats(shape.source(width: 2 * shape.width, random: &random)),
+                result: .unwritten(shape.capacity * shape.width)),
+            Parameters(rowCapacity: UInt32(shape.capacity), width: UInt32(shape.width)))
     }
 }

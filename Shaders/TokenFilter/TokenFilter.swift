@@ -27,9 +27,9 @@ public enum TokenFilter: Kernel {
     }
 
     public static func cost(_ call: KernelCall<TokenFilter>) -> Cost {
-        // Four passes for top-k, five for top-p, one that writes.
+        // Four passes for top-k, five for top-p, one that writes; between them a row stays in a cache.
         let elements = Int(call.parameters.rowCapacity) * Int(call.parameters.width)
-        return Cost(operations: 90 * elements, bytes: 44 * elements)
+        return Cost(operations: 90 * elements, bytes: 8 * elements)
     }
 
     public static func variants(_ call: KernelCall<TokenFilter>, _ traits: DeviceTraits) -> [String] {
@@ -75,20 +75,6 @@ public enum TokenFilter: Kernel {
 
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 104)
-        func makeCase(
-            _ label: String, rows: Int, capacity: Int, width: Int, logits: [Float], temperature: Float, topK: UInt32,
-            topP: Float
-        ) -> KernelCase {
-            Self.makeCase(
-                "\(label), temperature \(temperature), top-k \(topK), top-p \(topP)",
-                Contents(
-                    rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
-                    logits: .floats(logits),
-                    sampling: .structure(
-                        SamplingParameters(temperature: temperature, topK: topK, topP: topP)),
-                    result: .unwritten(capacity * width)),
-                Parameters(rowCapacity: UInt32(capacity), width: UInt32(width)))
-        }
         let settings: [(temperature: Float, topK: UInt32, topP: Float)] = [
             (1, 0, 1), (0.7, 0, 1), (1, 40, 1), (1, 0, 0.9), (0.8, 50, 0.95), (1.3, 1, 0.5), (0.01, 3, 0.99),
             (1, 0, 0), (1, 0, 1e-9), (100, 0, 0.9999999), (1, .max, .nan),
@@ -124,5 +110,37 @@ public enum TokenFilter: Kernel {
                 "a vocabulary of 151936", rows: 1, capacity: 1, width: 151_936,
                 logits: RowCases.logits(151_936, &random), temperature: 0.9, topK: 5000, topP: 0.95))
         return cases
+    }
+
+    /// Temperature and top-p in hundredths; a top-k of 0 and a top-p of 100 are off.
+    public static var shapes: ShapeSpace {
+        ShapeSpace(
+            RowCases.axes + [
+                ShapeAxis("top_k", 0...400, standard: 50), ShapeAxis("top_p", 0...100, standard: 95),
+                ShapeAxis("temperature", 1...300, standard: 80),
+            ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, width) = (shape["rows"], shape["width"])
+        let capacity = random.capacity(for: rows)
+        return makeCase(
+            "rows \(rows) of \(capacity), width \(width)", rows: rows, capacity: capacity, width: width,
+            logits: RowCases.logits(capacity * width, &random), temperature: Float(shape["temperature"]) / 100,
+            topK: UInt32(shape["top_k"]), topP: Float(shape["top_p"]) / 100)
+    }
+
+    private static func makeCase(
+        _ label: String, rows: Int, capacity: Int, width: Int, logits: [Float], temperature: Float, topK: UInt32,
+        topP: Float
+    ) -> KernelCase {
+        makeCase(
+            "\(label), temperature \(temperature), top-k \(topK), top-p \(topP)",
+            Contents(
+                rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
+                logits: .floats(logits),
+                sampling: .structure(SamplingParameters(temperature: temperature, topK: topK, topP: topP)),
+                result: .unwritten(capacity * width)),
+            Parameters(rowCapacity: UInt32(capacity), width: UInt32(width)))
     }
 }

@@ -8,6 +8,17 @@ public import VkdynTechniques
 /// How matrices are stored on the device. All arithmetic is f32.
 public enum WeightType: String, Sendable, CaseIterable {
     case f32, f16, bf16
+    /// Symmetric, a scale for every 64 inputs of an output.
+    case int8
+
+    var elementType: ElementType {
+        switch self {
+        case .f32: .f32
+        case .f16: .f16
+        case .bf16: .bf16
+        case .int8: .i8
+        }
+    }
 }
 
 /// A language model on a device, with or without a draft that makes it faster.
@@ -70,7 +81,7 @@ public final class LanguageModel: Sendable {
             try cancellation.check()
             let opened = try device.open(flavour)
             let pair = try folders.load(
-                on: opened.device, weightType: weights.flatMap { ElementType(rawValue: $0.rawValue) },
+                on: opened.device, weightType: weights?.elementType,
                 contextLimit: contextLength
             ) {
                 try cancellation.check()

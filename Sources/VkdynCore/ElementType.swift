@@ -15,6 +15,21 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable, Codable {
         }
     }
 
+    /// The number by which shaders know the type; `types.glsl` has the same ones.
+    public var shaderCode: UInt32 {
+        switch self {
+        case .f32: 0
+        case .f16: 1
+        case .bf16: 2
+        case .i8: 3
+        case .u8: 4
+        case .i32: 5
+        case .u32: 6
+        case .i64: 7
+        case .bool: 8
+        }
+    }
+
     /// Whether the element is a floating-point number.
     public var isFloat: Bool {
         switch self {

@@ -36,12 +36,6 @@ public protocol Kernel: Sendable {
 }
 
 extension Kernel {
-    public static var shapes: ShapeSpace { ShapeSpace([]) }
-
-    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
-        cases[Int.random(in: 0..<cases.count, using: &random)]
-    }
-
     public static func variants(_ call: KernelCall<Self>, _ traits: DeviceTraits) -> [String] {
         interface.variants.map(\.name)
     }
@@ -172,4 +166,37 @@ public struct DeviceTraits: Sendable, Hashable {
     public static let reference = DeviceTraits(
         kind: .reference, subgroupSize: 1, maximumWorkgroupInvocations: .max, sharedMemoryBytes: .max,
         maximumTexels: .max, maximumStorageBytes: .max)
+
+    /// Each thing that may keep a variant from a device, with the traits of a device that has it. `verify` says by these
+    /// why a variant is absent, so every trait that `variants` may ask for has a line here.
+    public var alternatives: [(missing: String, traits: DeviceTraits)] {
+        func with(_ change: (inout DeviceTraits) -> Void) -> DeviceTraits {
+            var traits = self
+            change(&traits)
+            return traits
+        }
+        let unlimited = Self.reference
+        return [Kind.discrete, .integrated, .virtual, .cpu].filter { $0 != kind }.map { other in
+            ("it is for \(other) devices", with { $0.kind = other })
+        } + [4, 8, 16, 32, 64, 128].filter { $0 != subgroupSize }.map { size in
+            ("it needs subgroups of \(size)", with { $0.subgroupSize = size })
+        } + [
+            (
+                "it needs workgroups of more than \(maximumWorkgroupInvocations) invocations",
+                with { $0.maximumWorkgroupInvocations = unlimited.maximumWorkgroupInvocations }
+            ),
+            (
+                "it needs more than \(sharedMemoryBytes) bytes of shared memory",
+                with { $0.sharedMemoryBytes = unlimited.sharedMemoryBytes }
+            ),
+            (
+                "it needs buffer views of more than \(maximumTexels) texels",
+                with { $0.maximumTexels = unlimited.maximumTexels }
+            ),
+            (
+                "it needs storage bindings of more than \(maximumStorageBytes) bytes",
+                with { $0.maximumStorageBytes = unlimited.maximumStorageBytes }
+            ),
+        ]
+    }
 }

@@ -44,10 +44,12 @@ public struct BindingInterface: Sendable {
     public let isOptional: Bool
     /// The Boolean specialization constant `HAS_<NAME>` that tells the shader whether an optional buffer is bound.
     public let presenceConstantID: UInt32?
+    /// The specialization constant `<NAME>_TYPE` that tells the shader the bound buffer's `ElementType.shaderCode`.
+    public let typeConstantID: UInt32?
 
     public init(
         name: String, access: Access, element: ElementType, elementByteCount: Int, isOptional: Bool,
-        presenceConstantID: UInt32?
+        presenceConstantID: UInt32?, typeConstantID: UInt32?
     ) {
         self.name = name
         self.access = access
@@ -55,6 +57,7 @@ public struct BindingInterface: Sendable {
         self.elementByteCount = elementByteCount
         self.isOptional = isOptional
         self.presenceConstantID = presenceConstantID
+        self.typeConstantID = typeConstantID
     }
 }
 
@@ -63,8 +66,9 @@ public enum BindingKind: Sendable, Hashable {
     case storage
     /// A view of four-component texels, widened by the device.
     case texelFloat
-    /// A view of four-component texels of raw bits.
+    /// A view of raw words, four a texel, whatever the buffer's elements are.
     case texelUInt
+    /// A view of four-component texels of signed integers.
     case texelInt
 }
 

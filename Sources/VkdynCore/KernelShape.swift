@@ -8,16 +8,28 @@ public struct ShapeAxis: Sendable {
     public let multiple: Int
     /// The value of a benchmark that does not name the axis.
     public let standard: Int
+    /// The largest value that the kernel takes at all; nil where only memory bounds it.
+    public let maximum: Int?
+    /// Whether its value is compiled into the pipeline. Random cases change such a value seldom: drivers compile each
+    /// combination anew.
+    public let isConstant: Bool
 
-    public init(_ name: String, _ range: ClosedRange<Int>, multiple: Int = 1, standard: Int) {
+    public init(
+        _ name: String, _ range: ClosedRange<Int>, multiple: Int = 1, standard: Int, maximum: Int? = nil,
+        isConstant: Bool = false
+    ) {
         self.name = name
         self.range = range
         self.multiple = multiple
         self.standard = standard
+        self.maximum = maximum
+        self.isConstant = isConstant
     }
 
-    /// A switch of the call, such as whether there is a bias.
-    public static func flag(_ name: String) -> ShapeAxis { ShapeAxis(name, 0...1, standard: 0) }
+    /// A switch of the call that is compiled into the pipeline, such as whether there is a bias.
+    public static func flag(_ name: String) -> ShapeAxis {
+        ShapeAxis(name, 0...1, standard: 0, maximum: 1, isConstant: true)
+    }
 
     func draw(_ random: inout CaseGenerator) -> Int {
         let (low, high) = (range.lowerBound / multiple, range.upperBound / multiple)
@@ -45,9 +57,10 @@ public struct ShapeSpace: Sendable {
         self.storage = storage
     }
 
-    public func draw(_ random: inout CaseGenerator) -> Shape {
+    /// A random shape whose constant axes come from a generator of their own.
+    public func draw(_ random: inout CaseGenerator, constants: inout CaseGenerator) -> Shape {
         var values: [String: Int] = [:]
-        for axis in axes { values[axis.name] = axis.draw(&random) }
+        for axis in axes { values[axis.name] = axis.isConstant ? axis.draw(&constants) : axis.draw(&random) }
         return Shape(values, storage: storage[Int.random(in: 0..<storage.count, using: &random)])
     }
 
@@ -76,6 +89,9 @@ public struct Shape: Sendable, CustomStringConvertible {
     }
 
     public func has(_ name: String) -> Bool { self[name] != 0 }
+
+    /// Every axis by name.
+    public var named: [String: Int] { values }
 
     public var description: String {
         values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")

@@ -35,7 +35,7 @@ public struct TwinMemory {
     public static func texels(_ memory: TwinMemory?) -> TexelView { TexelView(memory) }
 }
 
-/// Read access to a buffer of f32, f16 or bf16 elements, widened exactly; what a texel view of it gives a shader.
+/// Read access to a buffer of f32, f16, bf16 or int8 elements, widened exactly; what a texel view of it gives a shader.
 public struct TexelView {
     private let memory: TwinMemory?
 
@@ -73,8 +73,10 @@ public struct TexelView {
             return Narrow.widenF16(base.load(fromByteOffset: index * 2, as: UInt16.self))
         case .bf16:
             return Narrow.widenBF16(base.load(fromByteOffset: index * 2, as: UInt16.self))
+        case .i8:
+            return Float(base.load(fromByteOffset: index, as: Int8.self))
         default:
-            preconditionFailure("\(type) is not a float")
+            preconditionFailure("\(type) is not read as floats")
         }
     }
 }

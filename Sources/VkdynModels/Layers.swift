@@ -51,6 +51,8 @@ public struct Linear: Sendable {
     /// Some of the outputs. Their bits do not depend on how a layer is divided.
     public struct Piece: Sendable {
         public let weights: Buffer
+        /// Of int8 weights.
+        public let scales: Buffer?
         public let bias: Buffer?
         public let columns: Range<Int>
     }
@@ -82,11 +84,13 @@ public struct Linear: Sendable {
             recording.dispatch(
                 Matmul.self, label,
                 .init(
-                    rows: rows.buffer, source: source, weights: piece.weights, bias: piece.bias, residual: residual,
-                    result: result),
+                    rows: rows.buffer, source: source, weights: piece.weights, scales: piece.scales, bias: piece.bias,
+                    residual: residual, result: result),
                 .init(
                     rowCapacity: UInt32(rows.capacity), depth: UInt32(depth), columns: UInt32(piece.columns.count),
-                    resultStride: UInt32(columns), resultOffset: UInt32(piece.columns.lowerBound)),
+                    batchCount: 1, sourceStride: UInt32(depth), sourceOffset: 0, sourceBatchStride: 0,
+                    resultStride: UInt32(columns), resultOffset: UInt32(piece.columns.lowerBound),
+                    resultBatchStride: 0, groupSize: UInt32(PackedWeights.groupSize)),
                 constants: .init(activation: activation.rawValue), rows: rows)
         }
     }
@@ -103,12 +107,12 @@ public struct Linear: Sendable {
             recording.dispatch(
                 Embedding.self, label,
                 .init(
-                    rows: pass.rows.buffer, tokens: pass.tokens, table: piece.weights,
+                    rows: pass.rows.buffer, tokens: pass.tokens, table: piece.weights, scales: piece.scales,
                     positions: positionTable == nil ? nil : pass.positions, positionTable: positionTable,
                     result: result),
                 .init(
                     rowCapacity: UInt32(pass.rows.capacity), width: UInt32(depth),
-                    vocabularyQuads: UInt32((piece.columns.count + 3) / 4), positionOffset: 0,
+                    groupSize: UInt32(PackedWeights.groupSize), positionOffset: 0,
                     firstToken: UInt32(piece.columns.lowerBound), tokenCount: UInt32(piece.columns.count)),
                 constants: .init(packed: true), rows: pass.rows)
         }

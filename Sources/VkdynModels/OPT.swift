@@ -148,7 +148,7 @@ public struct OPT: DecoderModel {
             Embedding.self, "embed_positions",
             .init(rows: rows.buffer, tokens: pass.positions, table: positionTable, result: positions),
             .init(
-                rowCapacity: UInt32(rows.capacity), width: UInt32(width), vocabularyQuads: 0, positionOffset: 0,
+                rowCapacity: UInt32(rows.capacity), width: UInt32(width), groupSize: 1, positionOffset: 0,
                 firstToken: 0, tokenCount: UInt32(configuration.contextLength)), rows: rows)
         return projectIn.record(into: &recording, "project_in", tokens, rows: rows, residual: positions)
     }

@@ -1,25 +1,25 @@
 public import VkdynCore
 public import VkdynFormats
+public import VkdynKernels
 
 /// Weights of one or several linear layers over the same input, in the order that `Matmul` reads.
 ///
-/// Checkpoints store a linear layer as [out, in]. Packed, the weights of all layers lie side by side as
-/// [in, 4⌈Σout/4⌉], so that four neighbouring outputs of one input are one texel and neighbouring invocations read
-/// neighbouring texels. Padding is zero and never reaches a result.
+/// Checkpoints store a linear layer as [out, in]. Packed, the weights of all layers lie side by side as the columns of
+/// one `PackedLayout`. Padding is zero and never reaches a result.
 public struct PackedWeights: Sendable {
-    public let elementType: ElementType
-    /// Inputs.
-    public let depth: Int
-    /// Outputs, without padding.
-    public let columns: Int
+    public let layout: PackedLayout
     public let bytes: [UInt8]
+    /// Of int8 weights, [⌈in/groupSize⌉, padded columns]: a weight is its number times its group's scale.
+    public let scales: [Float]
 
-    public static func paddedColumns(_ columns: Int) -> Int { (columns + 3) / 4 * 4 }
+    /// Inputs that share a scale in int8 weights.
+    public static let groupSize = 64
 
     /// - Parameters:
     ///   - matrices: [out, in] each, with the same in, in f32, f16 or bf16.
     ///   - range: the outputs to pack, counted over all matrices; nil packs all.
-    ///   - type: the storage type; narrowing rounds to nearest even.
+    ///   - type: the storage type; narrowing rounds to nearest even. int8 is symmetric: the largest magnitude of a group
+    ///     is 127.
     /// - Throws: `FormatError` naming the tensor whose shape or type does not fit.
     public init(
         _ matrices: [TensorView], outputs range: Range<Int>? = nil, as type: ElementType
@@ -31,56 +31,66 @@ public struct PackedWeights: Sendable {
                 throw matrix.error("has shape \(matrix.shape), expected [any, \(first.shape.last ?? 0)]")
             }
         }
-        depth = first.shape[1]
         let range = range ?? 0..<matrices.reduce(0) { $0 + $1.shape[0] }
-        columns = range.count
-        elementType = type
-        let stride = Self.paddedColumns(columns)
-        var packed = [UInt8](repeating: 0, count: depth * stride * type.byteCount)
-        var firstColumn = 0
+        let layout = PackedLayout(depth: first.shape[1], columns: range.count, elementType: type)
+        var packed = [UInt8](repeating: 0, count: layout.elementCount * type.byteCount)
+        var scales: [Float] = []
+        if type == .i8 {
+            let groups = (layout.depth + Self.groupSize - 1) / Self.groupSize
+            scales = [Float](repeating: 0, count: groups * layout.paddedColumns)
+        }
+        var firstOutput = 0
         for matrix in matrices {
-            let all = firstColumn..<firstColumn + matrix.shape[0]
+            let all = firstOutput..<firstOutput + matrix.shape[0]
             let own = all.clamped(to: range)
-            firstColumn = all.upperBound
+            firstOutput = all.upperBound
             if own.isEmpty { continue }
             let rows = own.lowerBound - all.lowerBound..<own.upperBound - all.lowerBound
-            let target = own.lowerBound - range.lowerBound
-            if matrix.elementType == type {
-                Self.transpose(matrix, rows, into: &packed, stride: stride, firstColumn: target)
-            } else {
-                try Self.convert(matrix, rows, to: type, into: &packed, stride: stride, firstColumn: target)
+            let column = own.lowerBound - range.lowerBound
+            switch (matrix.elementType, type) {
+            case (_, .i8):
+                Self.quantise(try matrix.floats(), rows, layout, column, &packed, &scales)
+            case (.f32, .f32):
+                Self.place(rows, layout, column, &packed) { row, k in
+                    matrix.bytes.loadUnaligned(fromByteOffset: (row * layout.depth + k) * 4, as: UInt32.self)
+                }
+            case (.f16, .f16), (.bf16, .bf16):
+                Self.place(rows, layout, column, &packed) { row, k in
+                    matrix.bytes.loadUnaligned(fromByteOffset: (row * layout.depth + k) * 2, as: UInt16.self)
+                }
+            default:
+                let floats = try matrix.floats()
+                switch type {
+                case .f16:
+                    Self.place(rows, layout, column, &packed) { Narrow.toF16(floats[$0 * layout.depth + $1]) }
+                case .bf16:
+                    Self.place(rows, layout, column, &packed) { Narrow.toBF16(floats[$0 * layout.depth + $1]) }
+                default:
+                    Self.place(rows, layout, column, &packed) { floats[$0 * layout.depth + $1] }
+                }
             }
         }
+        self.layout = layout
         bytes = packed
+        self.scales = scales
     }
 
-    /// Moves [out, in] to [in, stride] in square blocks, which both sides' caches hold.
-    private static func transpose(
-        _ matrix: TensorView, _ rows: Range<Int>, into packed: inout [UInt8], stride: Int, firstColumn: Int
+    /// Stores rows of [out, in] as columns, in squares that both sides' caches hold.
+    private static func place<Element: BitwiseCopyable>(
+        _ rows: Range<Int>, _ layout: PackedLayout, _ firstColumn: Int, _ packed: inout [UInt8],
+        _ element: (_ row: Int, _ k: Int) -> Element
     ) {
-        switch matrix.elementType.byteCount {
-        case 2: transpose(matrix, rows, UInt16.self, &packed, stride, firstColumn)
-        default: transpose(matrix, rows, UInt32.self, &packed, stride, firstColumn)
-        }
-    }
-
-    private static func transpose<Word: FixedWidthInteger & BitwiseCopyable>(
-        _ matrix: TensorView, _ rows: Range<Int>, _: Word.Type, _ packed: inout [UInt8], _ stride: Int,
-        _ firstColumn: Int
-    ) {
-        let depth = matrix.shape[1]
-        let block = 32
-        let size = MemoryLayout<Word>.size
-        let source = matrix.bytes
+        let side = PackedLayout.blockColumns
         packed.withUnsafeMutableBytes { target in
-            for rowStart in Swift.stride(from: rows.lowerBound, to: rows.upperBound, by: block) {
-                for depthStart in Swift.stride(from: 0, to: depth, by: block) {
-                    for row in rowStart..<min(rowStart + block, rows.upperBound) {
-                        for k in depthStart..<min(depthStart + block, depth) {
-                            let word = source.loadUnaligned(fromByteOffset: (row * depth + k) * size, as: Word.self)
+            for rowStart in stride(from: rows.lowerBound, to: rows.upperBound, by: side) {
+                for start in stride(from: 0, to: layout.depth, by: side) {
+                    for row in rowStart..<min(rowStart + side, rows.upperBound) {
+                        let column = firstColumn + row - rows.lowerBound
+                        for k in start..<min(start + side, layout.depth) {
                             target.storeBytes(
-                                of: word, toByteOffset: (k * stride + firstColumn + row - rows.lowerBound) * size,
-                                as: Word.self)
+                                of: element(row, k),
+                                toByteOffset: layout.index(k: k, column: column) * MemoryLayout<Element>.size,
+                                as: Element.self)
                         }
                     }
                 }
@@ -88,23 +98,23 @@ public struct PackedWeights: Sendable {
         }
     }
 
-    private static func convert(
-        _ matrix: TensorView, _ rows: Range<Int>, to type: ElementType, into packed: inout [UInt8], stride: Int, firstColumn: Int
-    ) throws(FormatError) {
-        let depth = matrix.shape[1]
-        let floats = try matrix.floats()
-        packed.withUnsafeMutableBytes { target in
-            for row in rows {
-                for k in 0..<depth {
-                    let value = floats[row * depth + k]
-                    let index = k * stride + firstColumn + row - rows.lowerBound
-                    switch type {
-                    case .f16: target.storeBytes(of: Narrow.toF16(value), toByteOffset: index * 2, as: UInt16.self)
-                    case .bf16: target.storeBytes(of: Narrow.toBF16(value), toByteOffset: index * 2, as: UInt16.self)
-                    default: target.storeBytes(of: value, toByteOffset: index * 4, as: Float.self)
-                    }
-                }
+    private static func quantise(
+        _ values: [Float], _ rows: Range<Int>, _ layout: PackedLayout, _ firstColumn: Int, _ packed: inout [UInt8],
+        _ scales: inout [Float]
+    ) {
+        let depth = layout.depth
+        for row in rows {
+            let column = firstColumn + row - rows.lowerBound
+            for (group, start) in stride(from: 0, to: depth, by: groupSize).enumerated() {
+                let range = row * depth + start..<row * depth + min(start + groupSize, depth)
+                scales[group * layout.paddedColumns + column] = values[range].reduce(0) { max($0, abs($1)) } / 127
             }
+        }
+        let found = scales
+        place(rows, layout, firstColumn, &packed) { row, k in
+            let scale = found[k / groupSize * layout.paddedColumns + firstColumn + row - rows.lowerBound]
+            let quotient = scale > 0 ? values[row * depth + k] / scale : 0
+            return Int8(max(-127, min(127, quotient.rounded(.toNearestOrEven))))
         }
     }
 }

@@ -1,12 +1,13 @@
 public import VkdynCore
 public import VkdynFormats
+import VkdynKernels
 public import VkdynSchedule
 
 /// Moves a checkpoint's tensors to a device, in the layouts that kernels read.
 public struct WeightLoader {
     public let checkpoint: SafetensorsCheckpoint
     public let device: any Device
-    /// The storage type of matrices; nil keeps the checkpoint's own.
+    /// The storage type of matrices; nil keeps the checkpoint's own. Tables of positions stay as they are under int8.
     public let weightType: ElementType?
     /// Called with the bytes loaded so far and in all; what it throws ends the loading.
     private let progress: (Int, Int) throws -> Void
@@ -76,7 +77,7 @@ public struct WeightLoader {
         try tally(tensor)
         let values = try finiteFloats(tensor)
         return try device.makeBuffer(
-            .floats(Array(values[(firstRow * width)...]), as: weightType ?? tensor.elementType), label: label)
+            .floats(Array(values[(firstRow * width)...]), as: tableType ?? tensor.elementType), label: label)
     }
 
     /// Packs matrices, in as many pieces as the device's largest view asks for.
@@ -84,30 +85,35 @@ public struct WeightLoader {
         for matrix in matrices { try matrix.requireFinite() }
         let depth = matrices[0].shape[1]
         let columns = matrices.reduce(0) { $0 + $1.shape[0] }
-        let largest = device.traits.maximumTexels / max(depth, 1)
+        let type = weightType ?? matrices[0].elementType
+        // Quads of columns that one view can hold.
+        let largest = device.traits.maximumTexels / max(PackedLayout(depth: depth, columns: 4, elementType: type).texelCount, 1)
         guard largest > 0 else {
             throw matrices[0].error(
                 "has \(depth) inputs, more than the \(device.traits.maximumTexels) texels that "
                     + "\(device.description.name) reads through one view")
         }
-        // Every piece but the last is whole texels.
+        // Every piece but the last is whole quads.
         let pieceColumns = largest > columns / 4 ? columns : largest * 4
         var pieces: [Linear.Piece] = []
         for start in Swift.stride(from: 0, to: columns, by: pieceColumns) {
             let range = start..<min(start + pieceColumns, columns)
-            let packed = try PackedWeights(
-                matrices, outputs: range, as: weightType ?? matrices[0].elementType)
+            let packed = try PackedWeights(matrices, outputs: range, as: type)
             let name = pieceColumns == columns ? label : "\(label).\(start)"
             pieces.append(
                 Linear.Piece(
                     weights: try device.makeBuffer(
-                        BufferContents(elementType: packed.elementType, bytes: packed.bytes), label: name),
+                        BufferContents(elementType: type, bytes: packed.bytes), label: name),
+                    scales: packed.scales.isEmpty
+                        ? nil : try device.makeBuffer(.floats(packed.scales), label: name + ".scales"),
                     bias: bias.isEmpty ? nil : try device.makeBuffer(.floats(Array(bias[range])), label: name + ".bias"),
                     columns: range))
         }
         for matrix in matrices { try tally(matrix) }
         return Linear(pieces: pieces, depth: depth, columns: columns)
     }
+
+    private var tableType: ElementType? { weightType == .i8 ? nil : weightType }
 
     private func finiteFloats(_ tensor: TensorView) throws -> [Float] {
         try tensor.requireElementType([.f32, .f16, .bf16])

@@ -13,6 +13,27 @@ public struct KernelVerifier {
         public var differenceCount = 0
         /// The first difference in full.
         public var firstDifference: String?
+
+        init(kernel: String, variant: String, flavour: Flavour) {
+            self.kernel = kernel
+            self.variant = variant
+            self.flavour = flavour
+        }
+
+        mutating func add(_ comparison: CaseComparison) {
+            caseCount += 1
+            comparedCount += comparison.comparedCount
+            differenceCount += comparison.differenceCount
+            firstDifference = firstDifference ?? comparison.firstDifference
+        }
+    }
+
+    /// A variant that no case may run on a device.
+    public struct AbsentVariant: Sendable, Codable, Hashable {
+        public var kernel: String
+        public var variant: String
+        /// What the device lacks; nil when no device is known that runs it, which is a mistake in `cases`.
+        public var reason: String?
     }
 
     private let device: any Device
@@ -23,93 +44,37 @@ public struct KernelVerifier {
         self.flavour = flavour
     }
 
-    /// Bytes behind every buffer that no kernel may touch.
-    private static let guardByteCount = 64
-
-    /// One result a variant, in the kernel's order; a variant that no case may run is missing.
+    /// One result a variant, in the kernel's order; see `absentVariants` for those that no case may run.
     public func verify(_ kernel: any Kernel.Type) throws(DeviceError) -> [Result] {
         var results: [String: Result] = [:]
         for testCase in kernel.cases {
-            let expected = Self.expected(kernel, testCase, flavour)
-            let variants = kernel.variants(
-                parameters: testCase.parameters, constants: testCase.constants,
-                elements: testCase.contents.map { $0?.elementType }, traits: device.traits)
-            for variant in variants {
-                var result = results[variant.name]
-                    ?? Result(kernel: kernel.interface.name, variant: variant.name, flavour: flavour)
-                try run(kernel, testCase, variant, expected, &result)
-                results[variant.name] = result
+            let expected = ExpectedCase(kernel, testCase, flavour)
+            for variant in expected.variants(device.traits) {
+                let comparison = try expected.compare(device, variant, placement: .device)
+                results[
+                    variant.name,
+                    default: Result(kernel: kernel.interface.name, variant: variant.name, flavour: flavour)
+                ].add(comparison)
             }
         }
         return kernel.interface.variants.compactMap { results[$0.name] }
     }
 
-    private static func padded(_ contents: BufferContents) -> [UInt8] {
-        contents.bytes + BufferContents.unwritten(guardByteCount / 4).bytes
-    }
-
-    /// The twin's memory after the case, guards included.
-    private static func expected(
-        _ kernel: any Kernel.Type, _ testCase: KernelCase, _ flavour: Flavour
-    ) -> [[UInt8]?] {
-        let memories = testCase.contents.map { contents -> UnsafeMutableRawBufferPointer? in
-            contents.map { contents in
-                let bytes = padded(contents)
-                let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
-                memory.copyBytes(from: bytes)
-                return memory
-            }
+    /// The variants of a kernel that no case may run on a device, each with what the device lacks.
+    public static func absentVariants(_ kernel: any Kernel.Type, _ traits: DeviceTraits) -> [AbsentVariant] {
+        let cases = kernel.cases
+        func present(_ traits: DeviceTraits) -> Set<String> {
+            Set(cases.flatMap { kernel.variants($0, traits).map(\.name) })
         }
-        defer { memories.forEach { $0?.deallocate() } }
-        let work = kernel.work(parameters: testCase.parameters)
-        if !work.isEmpty {
-            let views = zip(memories, testCase.contents).map { memory, contents -> TwinMemory? in
-                guard let memory, let contents else { return nil }
-                return TwinMemory(
-                    base: memory.baseAddress!, byteCount: contents.bytes.count, elementType: contents.elementType)
-            }
-            kernel.runTwin(
-                memory: views, parameters: testCase.parameters, constants: testCase.constants, flavour: flavour)
-        }
-        return memories.map { $0.map { Array($0) } }
-    }
-
-    private func run(
-        _ kernel: any Kernel.Type, _ testCase: KernelCase, _ variant: VariantInterface, _ expected: [[UInt8]?],
-        _ result: inout Result
-    ) throws(DeviceError) {
-        var buffers: [Buffer?] = []
-        for (binding, contents) in zip(kernel.interface.bindings, testCase.contents) {
-            guard let contents else {
-                buffers.append(nil)
-                continue
-            }
-            let bytes = BufferContents(elementType: contents.elementType, bytes: Self.padded(contents))
-            buffers.append(try device.makeBuffer(bytes, label: binding.name))
-        }
-        var recording = Recording()
-        recording.dispatch(
-            kernel, testCase.label, buffers: buffers, parameters: testCase.parameters, constants: testCase.constants)
-        let plan = Plan(
-            recording, label: kernel.interface.name, traits: device.traits, flavour: flavour,
-            variant: { _ in variant })
-        try device.prepare(plan).run()
-        result.caseCount += 1
-        for (index, binding) in kernel.interface.bindings.enumerated() {
-            guard let buffer = buffers[index], let expected = expected[index], binding.access.writes else { continue }
-            let actual = try device.read(UInt8.self, from: buffer, count: buffer.byteCount)
-            let comparison = expected.withUnsafeBytes { expected in
-                actual.withUnsafeBytes { actual in
-                    BitComparison(expected: expected, actual: actual, elementType: buffer.elementType)
-                }
-            }
-            result.comparedCount += comparison.comparedCount
-            result.differenceCount += comparison.differenceCount
-            if let first = comparison.first, result.firstDifference == nil {
-                result.firstDifference =
-                    "\(kernel.interface.name), variant \(variant.name), case \"\(testCase.label)\": \(binding.name) "
-                    + "differs in \(comparison.differenceCount) of \(comparison.comparedCount) values; \(first)"
-            }
+        let missing = Set(kernel.interface.variants.map(\.name)).subtracting(present(traits))
+        if missing.isEmpty { return [] }
+        let alternatives = traits.alternatives.map { ($0.missing, present($0.traits)) }
+        let unlimited = present(.reference)
+        return kernel.interface.variants.filter { missing.contains($0.name) }.map { variant in
+            AbsentVariant(
+                kernel: kernel.interface.name, variant: variant.name,
+                reason: alternatives.first { $0.1.contains(variant.name) }?.0
+                    ?? (unlimited.contains(variant.name) ? "it needs several things that this device lacks" : nil))
         }
     }
 }

@@ -4,6 +4,8 @@ public import VkdynCore
 public protocol Device: AnyObject, Sendable {
     var description: DeviceDescription { get }
     var traits: DeviceTraits { get }
+    /// What was measured on this device; plans choose variants by it.
+    var tuning: Tuning { get }
     /// What this device has done since it was made.
     var counters: DeviceCounters { get }
 
@@ -97,6 +99,10 @@ public enum DeviceError: UserFacingError, Equatable {
     case outOfMemory(what: String, byteCount: Int, device: String)
     case bufferTooLarge(what: String, byteCount: Int, limit: Int)
     case failed(call: String, code: Int)
+    /// A call that no variant of its kernel may run, by the kernel's own rules.
+    case noVariant(kernel: String, call: String)
+    /// A device counted more rows than its buffers hold.
+    case tooManyRows(plan: String)
     /// A kernel and its twin differ: the first differing bit, in full.
     case differs(String)
 
@@ -117,9 +123,18 @@ public enum DeviceError: UserFacingError, Equatable {
         case .bufferTooLarge(let what, let byteCount, let limit):
             "\(what) takes \(byteCount) bytes, more than the \(limit) that the device allows in one buffer"
         case .failed(let call, let code): "\(call) failed with VkResult \(code)"
+        case .noVariant(let kernel, let call):
+            "no variant of \(kernel) can run \(call) on this device; --device reference can"
+        case .tooManyRows(let plan):
+            "\(plan) came to more rows than its buffers hold; this is a mistake in vkdyn, please report it"
         case .differs(let report): report
         }
     }
+}
+
+extension Device {
+    /// A device that nobody measures.
+    public var tuning: Tuning { Tuning() }
 }
 
 // MARK: Typed access

@@ -42,6 +42,9 @@ struct PipelineKey: Hashable, Sendable {
         }
         for (binding, buffer) in zip(interface.bindings, step.dispatch.buffers) {
             if let id = binding.presenceConstantID { constants.append(.init(id: id, bits: buffer == nil ? 0 : 1)) }
+            if let id = binding.typeConstantID {
+                constants.append(.init(id: id, bits: (buffer?.elementType ?? .f32).shaderCode))
+            }
         }
         if interface.hasFlavour { constants.append(.init(id: Self.flavourConstantID, bits: fused ? 1 : 0)) }
         self.constants = constants
@@ -56,10 +59,12 @@ final class PipelineStore: Sendable {
     private let device: DeviceHandle
     private let controls: FloatControls
     private let cache: PipelineCache
+    private let reversesLanes: Bool
     private let pipelines = Mutex<[PipelineKey: Pipeline]>([:])
 
-    init(device: DeviceHandle) {
+    init(device: DeviceHandle, reversesLanes: Bool) {
         self.device = device
+        self.reversesLanes = reversesLanes
         controls = FloatControls(device.physical.floatControls)
         cache = PipelineCache(device: device)
     }
@@ -108,7 +113,8 @@ final class PipelineStore: Sendable {
         try check(layoutResult, "vkCreatePipelineLayout", device: name)
         guard let pipelineLayout else { throw .failed(call: "vkCreatePipelineLayout", code: 0) }
 
-        let words = controls.apply(to: module.words)
+        let embedded = module.words
+        let words = controls.apply(to: reversesLanes ? ReversedLanes.apply(to: embedded) ?? embedded : embedded)
         var shader: VkShaderModule?
         let moduleResult = words.withUnsafeBufferPointer { words in
             var info = VkShaderModuleCreateInfo()
@@ -186,9 +192,7 @@ extension BindingKind {
         switch (self, element) {
         case (.texelFloat, .f32): VK_FORMAT_R32G32B32A32_SFLOAT
         case (.texelFloat, .f16): VK_FORMAT_R16G16B16A16_SFLOAT
-        case (.texelUInt, .f16), (.texelUInt, .bf16): VK_FORMAT_R16G16B16A16_UINT
-        case (.texelUInt, .u32), (.texelUInt, .f32): VK_FORMAT_R32G32B32A32_UINT
-        case (.texelUInt, .u8): VK_FORMAT_R8G8B8A8_UINT
+        case (.texelUInt, _): VK_FORMAT_R32G32B32A32_UINT
         case (.texelInt, .i8): VK_FORMAT_R8G8B8A8_SINT
         case (.texelInt, .i32): VK_FORMAT_R32G32B32A32_SINT
         default: preconditionFailure("no texel format reads \(element) as \(self)")
@@ -205,7 +209,7 @@ final class PipelineCache: @unchecked Sendable {
 
     init(device: DeviceHandle) {
         self.device = device
-        file = Self.file(for: device.physical)
+        file = CacheFile.url(device.physical, suffix: "pipelines")
         let data = file.flatMap { try? Data(contentsOf: $0) } ?? Data()
         var cache: VkPipelineCache?
         data.withUnsafeBytes { bytes in
@@ -221,8 +225,7 @@ final class PipelineCache: @unchecked Sendable {
 
     deinit { device.functions.vkDestroyPipelineCache(device.handle, handle, nil) }
 
-    /// Best effort: a cache that cannot be written costs time at the next start and nothing else. Written beside
-    /// its place and renamed, so that it is never half there.
+    /// Best effort: a cache that cannot be written costs time at the next start and nothing else.
     func save() {
         guard let handle, let file else { return }
         var count = 0
@@ -234,24 +237,6 @@ final class PipelineCache: @unchecked Sendable {
             device.functions.vkGetPipelineCacheData(device.handle, handle, &count, $0.baseAddress)
         }
         guard result == VK_SUCCESS else { return }
-        try? FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try? data.prefix(count).write(to: file, options: .atomic)
-    }
-
-    private static func file(for device: PhysicalDevice) -> URL? {
-        let environment = ProcessInfo.processInfo.environment
-        // The XDG specification ignores paths that are not absolute.
-        let base = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? URL(fileURLWithPath: $0) : nil }
-            ?? environment["HOME"].map { URL(fileURLWithPath: $0).appendingPathComponent(".cache") }
-        let uuid = withUnsafeBytes(of: device.properties.pipelineCacheUUID) { bytes in
-            bytes.map { byte in
-                let text = String(byte, radix: 16)
-                return text.count == 1 ? "0" + text : text
-            }.joined()
-        }
-        let properties = device.properties
-        let name = "\(properties.vendorID)-\(properties.deviceID)-\(properties.driverVersion)-\(uuid).pipelines"
-        return base?.appendingPathComponent("vkdyn").appendingPathComponent(name)
+        try? CacheFile.write(data.prefix(count), to: file)
     }
 }

@@ -149,7 +149,7 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
             }
         } else {
             let element = buffer?.elementType ?? .f32
-            let texelByteCount = 4 * element.byteCount
+            let texelByteCount = kind == .texelUInt ? 16 : 4 * element.byteCount
             let limit = device.physical.traits.maximumTexels
             if byteCount / texelByteCount > limit {
                 throw .bufferTooLarge(
@@ -158,7 +158,7 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
             var info = VkBufferViewCreateInfo()
             info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO
             info.buffer = storage.handle
-            info.format = buffer == nil && kind == .texelUInt ? VK_FORMAT_R32G32B32A32_UINT : kind.format(element)
+            info.format = kind.format(element)
             info.offset = VkDeviceSize(byteOffset)
             info.range = VkDeviceSize(byteCount)
             var view: VkBufferView?

@@ -43,7 +43,7 @@ struct RunSpeculative: ParsableCommand {
 
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
 
-    @Option(help: "Storage of the weights: f32, f16 or bf16 (default: the checkpoint's own).")
+    @Option(help: "Storage of the weights: f32, f16, bf16 or int8 (default: the checkpoint's own).")
     var weights: ElementType?
 
     @Option(help: "Arithmetic of dot products: separate (the same bits everywhere) or fused.")
@@ -65,9 +65,6 @@ struct RunSpeculative: ParsableCommand {
     func validate() throws {
         guard (1...1_000_000).contains(maxNewTokens) else {
             throw ValidationError("--max-new-tokens \(maxNewTokens): must be 1 to 1000000")
-        }
-        if let weights, !weights.isFloat {
-            throw ValidationError("--weights \(weights.rawValue): must be f32, f16 or bf16")
         }
         if (target == nil) != (draft == nil), draft != "prompt-lookup", target == nil {
             throw ValidationError("--draft needs --target: the shipped target has its own draft")
@@ -165,9 +162,14 @@ struct SamplingFlags: ParsableArguments {
     }
 }
 
-/// Only floats are a storage of weights.
+/// The storage types of weights.
 extension ElementType: ExpressibleByArgument {
-    public static var allValueStrings: [String] { allCases.filter(\.isFloat).map(\.rawValue) }
+    public init?(argument: String) {
+        guard Self.allValueStrings.contains(argument) else { return nil }
+        self.init(rawValue: argument == "int8" ? "i8" : argument)
+    }
+
+    public static var allValueStrings: [String] { ["f32", "f16", "bf16", "int8"] }
 }
 
 extension Flavour: ExpressibleByArgument {}

@@ -165,12 +165,12 @@ import Testing
         let expected = """
                 public static let interface = KernelInterface(
                     name: "blend", bindings: [
-                        BindingInterface(name: "extent", access: .read, element: .u32, elementByteCount: 8, isOptional: false, presenceConstantID: nil),
-                        BindingInterface(name: "source", access: .read, element: .f32, elementByteCount: 4, isOptional: false, presenceConstantID: nil),
-                        BindingInterface(name: "bias", access: .read, element: .f32, elementByteCount: 4, isOptional: true, presenceConstantID: 0),
-                        BindingInterface(name: "result", access: .write, element: .f32, elementByteCount: 4, isOptional: false, presenceConstantID: nil),
-                        BindingInterface(name: "weightBits", access: .read, element: .u32, elementByteCount: 4, isOptional: false, presenceConstantID: nil),
-                        BindingInterface(name: "states", access: .readWrite, element: .u32, elementByteCount: 8, isOptional: false, presenceConstantID: nil),
+                        BindingInterface(name: "extent", access: .read, element: .u32, elementByteCount: 8, isOptional: false, presenceConstantID: nil, typeConstantID: nil),
+                        BindingInterface(name: "source", access: .read, element: .f32, elementByteCount: 4, isOptional: false, presenceConstantID: nil, typeConstantID: nil),
+                        BindingInterface(name: "bias", access: .read, element: .f32, elementByteCount: 4, isOptional: true, presenceConstantID: 0, typeConstantID: nil),
+                        BindingInterface(name: "result", access: .write, element: .f32, elementByteCount: 4, isOptional: false, presenceConstantID: nil, typeConstantID: nil),
+                        BindingInterface(name: "weightBits", access: .read, element: .u32, elementByteCount: 4, isOptional: false, presenceConstantID: nil, typeConstantID: nil),
+                        BindingInterface(name: "states", access: .readWrite, element: .u32, elementByteCount: 8, isOptional: false, presenceConstantID: nil, typeConstantID: nil),
                     ],
                     parameterWordCount: 3, constantIDs: [1, 2],
                     hasFlavour: false, variants: [

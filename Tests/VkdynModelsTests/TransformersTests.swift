@@ -34,7 +34,7 @@ import VkdynVulkan
             .init(rowCapacity: UInt32(count), model: 0, holdBack: 0, skipWhenStopped: 0))
         let hidden = model.recordHidden(into: &recording, pass: pass, cache: cache)
         model.recordLogits(into: &recording, hidden: hidden, rows: pass.rows, logits: result)
-        let plan = Plan(recording, label: "logits", traits: device.traits)
+        let plan = try Plan(recording, label: "logits", traits: device.traits)
         #expect(PlanChecker.violations(of: plan) == [])
         try device.prepare(plan).run()
         return try device.read(Float.self, from: result, count: count * model.vocabularySize)

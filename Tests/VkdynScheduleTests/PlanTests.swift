@@ -28,8 +28,8 @@ import VkdynReference
             .init(rowCapacity: UInt32(rows.capacity), width: 8), rows: rows)
     }
 
-    private func plan(_ recording: Recording) -> Plan {
-        Plan(recording, label: "test", traits: .reference)
+    private func plan(_ recording: Recording) throws -> Plan {
+        try Plan(recording, label: "test", traits: .reference)
     }
 
     /// Additions over random buffers: long chains, forks, joins and reuse.
@@ -49,14 +49,14 @@ import VkdynReference
         return recording
     }
 
-    @Test(arguments: 0..<40) func randomRecordingsGiveOrderedPlansWithoutOverlap(seed: UInt64) {
-        let plan = plan(randomRecording(seed: seed, count: 30))
+    @Test(arguments: 0..<40) func randomRecordingsGiveOrderedPlansWithoutOverlap(seed: UInt64) throws {
+        let plan = try plan(randomRecording(seed: seed, count: 30))
         #expect(PlanChecker.violations(of: plan) == [])
         #expect(plan.steps.count == 30)
     }
 
-    @Test func droppingAnyBarrierIsSeenByTheChecker() {
-        let whole = plan(randomRecording(seed: 7, count: 25))
+    @Test func droppingAnyBarrierIsSeenByTheChecker() throws {
+        let whole = try plan(randomRecording(seed: 7, count: 25))
         let barriers = whole.steps.indices.filter { whole.steps[$0].needsBarrier }
         #expect(barriers.count > 5)
         for index in barriers {
@@ -69,8 +69,8 @@ import VkdynReference
         }
     }
 
-    @Test func buffersAliveAtOnceInOnePlaceAreSeenByTheChecker() {
-        var broken = plan(randomRecording(seed: 3, count: 12))
+    @Test func buffersAliveAtOnceInOnePlaceAreSeenByTheChecker() throws {
+        var broken = try plan(randomRecording(seed: 3, count: 12))
         let first = broken.steps[0].dispatch.buffers[3]!
         for (id, placement) in broken.arena where id != first.id {
             broken.arena[id] = Plan.Placement(byteOffset: broken.arena[first.id]!.byteOffset, byteCount: placement.byteCount)
@@ -79,14 +79,14 @@ import VkdynReference
             PlanChecker.violations(of: broken).contains { if case .overlap = $0 { true } else { false } })
     }
 
-    @Test func aBufferReadBeforeAnyWriteIsSeenByTheChecker() {
+    @Test func aBufferReadBeforeAnyWriteIsSeenByTheChecker() throws {
         var recording = Recording()
         let never = recording.transient(.f32, count: 32, "never")
         add(&recording, "add", never, never, persistent(32, "result"), rows(4))
-        #expect(PlanChecker.violations(of: plan(recording)) == [.readBeforeWrite(buffer: "never", step: "add")])
+        #expect(try PlanChecker.violations(of: plan(recording)) == [.readBeforeWrite(buffer: "never", step: "add")])
     }
 
-    @Test func independentStepsNeedNoBarrierAndDependentOnesDo() {
+    @Test func independentStepsNeedNoBarrierAndDependentOnesDo() throws {
         var recording = Recording()
         let (a, b) = (persistent(32, "a"), persistent(32, "b"))
         let rows = rows(4)
@@ -94,10 +94,10 @@ import VkdynReference
         add(&recording, "x", a, b, x, rows)
         add(&recording, "y", b, a, y, rows)
         add(&recording, "sum", x, y, persistent(32, "sum"), rows)
-        #expect(plan(recording).steps.map(\.needsBarrier) == [false, false, true])
+        #expect(try plan(recording).steps.map(\.needsBarrier) == [false, false, true])
     }
 
-    @Test func aChainNeedsTheMemoryOfTwoBuffersOnly() {
+    @Test func aChainNeedsTheMemoryOfTwoBuffersOnly() throws {
         var recording = Recording()
         let rows = rows(4)
         var last = persistent(32, "input")
@@ -106,19 +106,28 @@ import VkdynReference
             add(&recording, "add\(index)", last, last, next, rows)
             last = next
         }
-        #expect(plan(recording).arenaByteCount == 2 * 4096)
+        #expect(try plan(recording).arenaByteCount == 2 * 4096)
     }
 
-    @Test func callsWithoutWorkAreLeftOut() {
+    @Test func callsWithoutWorkAreLeftOut() throws {
         var recording = Recording()
         let a = persistent(32, "a")
         recording.dispatch(
             Add.self, "none", .init(rows: rows(0).buffer, left: a, right: a, result: persistent(32, "b")),
             .init(rowCapacity: 0, width: 8))
-        #expect(plan(recording).steps.isEmpty)
+        #expect(try plan(recording).steps.isEmpty)
     }
 
-    @Test func countedRowsAreSetUpOnceAWriteAndLaunchedIndirectly() {
+    @Test func aCallThatNoVariantMayRunIsATypedError() {
+        var recording = Recording()
+        let a = persistent(32, "a")
+        add(&recording, "layer0.sum", a, a, persistent(32, "b"), rows(4))
+        #expect(throws: DeviceError.noVariant(kernel: "add", call: "layer0.sum")) {
+            try Plan(recording, label: "test", traits: .reference, variant: { _ in nil })
+        }
+    }
+
+    @Test func countedRowsAreSetUpOnceAWriteAndLaunchedIndirectly() throws {
         var recording = Recording()
         let (a, b) = (persistent(32, "a"), persistent(32, "b"))
         let state = Buffer(elementType: .u32, count: 8, label: "sequence", storage: Persistent())
@@ -137,7 +146,7 @@ import VkdynReference
             add(&recording, "x\(pass)", a, b, x, counted)
             add(&recording, "y\(pass)", x, b, persistent(32, "y\(pass)"), counted)
         }
-        let plan = plan(recording)
+        let plan = try plan(recording)
         let names = plan.steps.map { $0.dispatch.kernel.interface.name }
         #expect(
             names == ["begin_pass", "dispatch_setup", "add", "add", "begin_pass", "dispatch_setup", "add", "add"])

@@ -2,7 +2,8 @@ import Testing
 import VkdynCore
 import VkdynKernels
 import VkdynReference
-import VkdynVulkan
+
+@testable import VkdynVulkan
 
 /// Every kernel, variant and case on the device against its twin, with validation on.
 @Suite(.serialized) struct KernelBitTests {
@@ -21,18 +22,75 @@ import VkdynVulkan
         #expect(ValidationMessages.all == [])
     }
 
-    @Test func everyVariantIsRunByACase() throws {
+    @Test func everyVariantIsRunByACaseOrTheDeviceLacksSomething() throws {
         let device = try TestDevice.open()
         for kernel in KernelRegistry.all {
-            var run: Set<String> = []
-            for testCase in kernel.cases {
-                let variants = kernel.variants(
-                    parameters: testCase.parameters, constants: testCase.constants,
-                    elements: testCase.contents.map { $0?.elementType }, traits: device.traits)
-                run.formUnion(variants.map(\.name))
+            for absent in KernelVerifier.absentVariants(kernel, device.traits) {
+                #expect(absent.reason != nil, "\(absent.kernel): no case runs \(absent.variant)")
             }
-            let missing = Set(kernel.interface.variants.map(\.name)).subtracting(run)
-            #expect(missing.isEmpty, "\(kernel.interface.name): no case runs \(missing.sorted())")
         }
+    }
+
+    @Test func aVariantThatADeviceCannotRunIsListedWithTheReason() {
+        var traits = DeviceTraits.reference
+        traits.kind = .discrete
+        #expect(KernelVerifier.absentVariants(Argmax.self, traits).isEmpty)
+        traits.maximumWorkgroupInvocations = 128
+        let absent = KernelVerifier.absentVariants(Argmax.self, traits)
+        #expect(absent.map(\.variant) == ["lanes256", "texels256"])
+        #expect(absent.allSatisfy { $0.reason == "it needs workgroups of more than 128 invocations" })
+        // Two things missing at once.
+        traits.maximumTexels = 0
+        let reasons = KernelVerifier.absentVariants(Argmax.self, traits).map(\.reason)
+        #expect(reasons.contains("it needs several things that this device lacks"))
+        #expect(reasons.contains("it needs buffer views of more than 0 texels"))
+    }
+
+    /// A tenth of what a release is checked with: `vkdyn verify --random 10000`.
+    @Test func randomCasesEqualTheirTwins() throws {
+        let device = try TestDevice.open()
+        var verifier = RandomVerifier(device: device, kernels: KernelRegistry.all, flavours: Flavour.allCases)
+        let count = max(1000, 2 * verifier.targets.count)
+        for seed in 0..<UInt64(count) { try verifier.run(seed: seed) }
+        for failure in verifier.failures {
+            Issue.record("\(failure.difference); seed \(failure.seed), shape \(failure.shape)")
+        }
+        // Two rounds reach every target, each through a shape that it can run.
+        #expect(verifier.results.count == verifier.targets.count)
+        #expect(verifier.results.reduce(0) { $0 + $1.caseCount } == count)
+        #expect(ValidationMessages.all == [])
+    }
+
+    /// What a failure names must be enough to see it again.
+    @Test func aSeedRepeatsItsCaseAlone() throws {
+        let fresh = RandomVerifier(
+            device: ReferenceDevice(), kernels: KernelRegistry.all, flavours: [.separate])
+        var whole = fresh
+        let start: UInt64 = 7_000_000
+        for seed in start..<start + 300 { try whole.run(seed: seed) }
+        var alone: [String: Int] = [:]
+        for seed in start..<start + 300 {
+            var verifier = fresh
+            try verifier.run(seed: seed)
+            let result = try #require(verifier.results.first)
+            alone["\(result.kernel) \(result.variant)", default: 0] += result.comparedCount
+        }
+        for result in whole.results { #expect(alone["\(result.kernel) \(result.variant)"] == result.comparedCount) }
+    }
+
+    /// lavapipe runs the lanes of a workgroup in ascending order, which hides some missing barriers.
+    @Test func lanesInReverseGiveTheSameBits() throws {
+        let device = try DeviceList(
+            options: .init(validation: true, emulatesFused: true, reversesLanes: true)).open()
+        let kernels = KernelRegistry.all.filter { kernel in
+            kernel.interface.variants.contains { ReversedLanes.apply(to: $0.module.words) != nil }
+        }
+        #expect(kernels.contains { $0.interface.name == "softmax" } && kernels.count < KernelRegistry.all.count)
+        var verifier = RandomVerifier(device: device, kernels: kernels, flavours: [.separate])
+        for seed in 0..<UInt64(2 * verifier.targets.count) { try verifier.run(seed: seed) }
+        for failure in verifier.failures {
+            Issue.record("\(failure.difference); seed \(failure.seed), shape \(failure.shape)")
+        }
+        #expect(ValidationMessages.all == [])
     }
 }

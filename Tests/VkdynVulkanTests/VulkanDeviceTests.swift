@@ -38,7 +38,7 @@ import VkdynSchedule
             recording.dispatch(
                 Add.self, "add", .init(rows: rows.buffer, left: ones, right: ones, result: result),
                 .init(rowCapacity: 4, width: 8), rows: rows)
-            let plan = Plan(recording, label: "zero", traits: device.traits)
+            let plan = try Plan(recording, label: "zero", traits: device.traits)
             #expect(PlanChecker.violations(of: plan) == [])
             try device.prepare(plan).run()
             let expected = (0..<32).map { Float($0 < count * 8 ? 2 : 9) }
@@ -76,7 +76,7 @@ import VkdynSchedule
         recording.dispatch(
             Softmax.self, "softmax", .init(rows: rows, source: buffer, result: buffer),
             .init(rowCapacity: 1, width: 4, resultOffset: 8))
-        let plan = Plan(
+        let plan = try Plan(
             recording, label: "large", traits: device.traits,
             variant: { variants in variants.first { $0.kinds.allSatisfy { $0 == .storage } } ?? variants.first })
         #expect(throws: DeviceError.self) { try device.prepare(plan) }

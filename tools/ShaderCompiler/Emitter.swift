@@ -237,9 +237,10 @@ struct Emitter {
             }
             let optional = kernel.optionalBindings.contains(binding.name)
             let presence = kernel.presenceConstantID(of: binding).map(String.init) ?? "nil"
+            let type = kernel.typeConstantID(of: binding).map(String.init) ?? "nil"
             return "        BindingInterface(name: \"\(Naming.camel(binding.name))\", access: .\(binding.access.rawValue), "
                 + "element: \(element), elementByteCount: \(bytes), isOptional: \(optional), "
-                + "presenceConstantID: \(presence)),\n"
+                + "presenceConstantID: \(presence), typeConstantID: \(type)),\n"
         }.joined()
         let constantLines = kernel.constants.map { "\($0.id)" }.joined(separator: ", ")
         let variantLines = kernel.variants.map { variant -> String in

@@ -117,6 +117,8 @@ struct KernelSource {
     let stem: String
     let variants: [Variant]
     let optionalBindings: Set<String>
+    /// Bindings whose shader computes by the element type that a call binds.
+    let typedBindings: Set<String>
     /// Constants that a call chooses: those that no variant sets.
     let constants: [SpecializationConstant]
 
@@ -127,6 +129,14 @@ struct KernelSource {
         guard optionalBindings.contains(binding.name) else { return nil }
         return interface.constants.first { $0.name == Self.presenceName(binding.name) }?.id
     }
+
+    /// The constant `<NAME>_TYPE` of a typed binding; the runtime sets it.
+    func typeConstantID(of binding: Binding) -> Int? {
+        guard typedBindings.contains(binding.name) else { return nil }
+        return interface.constants.first { $0.name == Self.typeName(binding.name) }?.id
+    }
+
+    static func typeName(_ binding: String) -> String { binding.uppercased() + "_TYPE" }
 
     static func presenceName(_ binding: String) -> String { "HAS_" + binding.uppercased() }
 }

@@ -33,11 +33,13 @@ struct KernelCompiler {
         else { throw ShaderError(files[0], "the folder \(name) has no \(stem).comp") }
         var variants: [Variant] = []
         var optional: Set<String> = []
+        var typed: Set<String> = []
         var variantConstants: Set<String> = []
         for file in [primary] + files.filter({ $0 != primary }) {
             let source = try readShader(file)
             let pragmas = try Pragmas(source: source, file: file)
             optional.formUnion(pragmas.optionalBindings)
+            typed.formUnion(pragmas.typedBindings)
             let fileStem = URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent
             let declared =
                 pragmas.variants.isEmpty
@@ -78,8 +80,9 @@ struct KernelCompiler {
         }
         // Set by the runtime from what a call binds.
         variantConstants.formUnion(optional.map(KernelSource.presenceName))
+        variantConstants.formUnion(typed.map(KernelSource.typeName))
         let source = KernelSource(
-            name: name, stem: stem, variants: variants, optionalBindings: optional,
+            name: name, stem: stem, variants: variants, optionalBindings: optional, typedBindings: typed,
             constants: variants[0].interface.constants.filter {
                 $0.id < SpecializationConstant.firstReserved && !variantConstants.contains($0.name)
             })
@@ -109,6 +112,7 @@ struct KernelCompiler {
             var module = SPIRVModule(words: words)
             module.forbidContraction()
             try Lint.check(module, file: file, allowsDoubles: allowsDoubles)
+            try FlavourCheck.check(module, file: file)
             module.strip()
             return (module.words, interface)
         }
@@ -149,16 +153,25 @@ struct KernelCompiler {
         for name in kernel.optionalBindings where !first.bindings.contains(where: { $0.name == name }) {
             throw ShaderError(kernel.variants[0].file, "#pragma vkdyn optional names no binding: \(name)")
         }
+        for name in kernel.typedBindings where !first.bindings.contains(where: { $0.name == name }) {
+            throw ShaderError(kernel.variants[0].file, "#pragma vkdyn typed names no binding: \(name)")
+        }
         for variant in kernel.variants {
-            for name in kernel.optionalBindings.sorted().map(KernelSource.presenceName) {
+            func require(_ name: String, type: String, glslType: String, _ what: String) throws {
                 func id(_ interface: ModuleInterface) -> Int? {
-                    interface.constants.first { $0.name == name && $0.type == "Bool" }?.id
+                    interface.constants.first { $0.name == name && $0.type == type }?.id
                 }
                 guard let expected = id(first), id(variant.interface) == expected else {
                     throw ShaderError(
-                        variant.file, "variant \(variant.name): an optional binding needs the constant bool \(name), "
+                        variant.file, "variant \(variant.name): \(what) binding needs the constant \(glslType) \(name), "
                             + "with the same constant_id in every variant")
                 }
+            }
+            for name in kernel.optionalBindings.sorted() {
+                try require(KernelSource.presenceName(name), type: "Bool", glslType: "bool", "an optional")
+            }
+            for name in kernel.typedBindings.sorted() {
+                try require(KernelSource.typeName(name), type: "UInt32", glslType: "uint", "a typed")
             }
         }
         let names = kernel.variants.map(\.name)
@@ -173,6 +186,7 @@ struct KernelCompiler {
 struct Pragmas {
     var variants: [VariantPragma] = []
     var optionalBindings: [String] = []
+    var typedBindings: [String] = []
 
     /// Whether a line is `#pragma vkdyn`, however it is spaced; what follows may still be wrong.
     static func isPragma(_ line: Substring) -> Bool {
@@ -192,6 +206,8 @@ struct Pragmas {
             switch call[..<open].trimmingCharacters(in: .whitespaces) {
             case "optional":
                 optionalBindings += arguments
+            case "typed":
+                typedBindings += arguments
             case "variant":
                 guard let name = arguments.first, !name.contains("=") else {
                     throw ShaderError(file, line: index + 1, "a variant begins with its name")

@@ -85,6 +85,8 @@ enum Lint {
             GLSLstd450Fma, GLSLstd450UMin, GLSLstd450SMin, GLSLstd450UMax, GLSLstd450SMax, GLSLstd450UClamp,
             GLSLstd450SClamp, GLSLstd450FindILsb, GLSLstd450FindSMsb, GLSLstd450FindUMsb,
             GLSLstd450PackDouble2x32, GLSLstd450UnpackDouble2x32,
+            // Widening is exact where denormals are kept, which the probe asks every device.
+            GLSLstd450UnpackHalf2x16,
         ].map { UInt32($0.rawValue) })
 
     private static func extendedName(_ number: UInt32) -> String {
@@ -103,7 +105,7 @@ enum Lint {
             GLSLstd450Ldexp: "ldexp", GLSLstd450PackSnorm4x8: "packSnorm4x8", GLSLstd450PackUnorm4x8: "packUnorm4x8",
             GLSLstd450PackSnorm2x16: "packSnorm2x16", GLSLstd450PackUnorm2x16: "packUnorm2x16",
             GLSLstd450PackHalf2x16: "packHalf2x16", GLSLstd450UnpackSnorm2x16: "unpackSnorm2x16",
-            GLSLstd450UnpackUnorm2x16: "unpackUnorm2x16", GLSLstd450UnpackHalf2x16: "unpackHalf2x16",
+            GLSLstd450UnpackUnorm2x16: "unpackUnorm2x16",
             GLSLstd450UnpackSnorm4x8: "unpackSnorm4x8", GLSLstd450UnpackUnorm4x8: "unpackUnorm4x8",
             GLSLstd450Length: "length", GLSLstd450Distance: "distance", GLSLstd450Cross: "cross",
             GLSLstd450Normalize: "normalize", GLSLstd450FaceForward: "faceforward", GLSLstd450Reflect: "reflect",

@@ -1,0 +1,20 @@
+// Bias, activation and residual of one quad of columns, and its store. The shader declares bias, residual, result, their
+// presence and ACTIVATION first; `matrix` is the number of the batch or the expert.
+
+float finish(uint matrix, uint place, uint column, float value) {
+    if (HAS_BIAS) value += bias[matrix * columns + column];
+    value = activate(value, ACTIVATION);
+    if (HAS_RESIDUAL) value += residual[place];
+    return value;
+}
+
+// - place: where the row begins in the result.
+void store_quad(uint matrix, uint place, uint quad, vec4 total) {
+    uint column = quad * 4u;
+    uint count = min(columns - column, 4u);
+    // A loop that no driver unrolls: inlined for every component, a long activation takes drivers seconds to compile.
+    for (uint i = 0u; i < count; i++) {
+        float value = i < 2u ? (i == 0u ? total.x : total.y) : (i == 2u ? total.z : total.w);
+        result[place + column + i] = finish(matrix, place + column + i, column + i, value);
+    }
+}

@@ -1,0 +1,6 @@
+// Storage types, by number; `ElementType.shaderCode` has the same ones.
+
+const uint TYPE_F32 = 0u;
+const uint TYPE_F16 = 1u;
+const uint TYPE_BF16 = 2u;
+const uint TYPE_I8 = 3u;
