@@ -73,8 +73,8 @@ public enum GatherRows: Kernel {
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
         makeCase(
-            rows: shape["rows"], capacity: shape["rows"], width: shape["width"], sourceRows: shape["sourceRows"],
-            divisor: shape["divisor"], random: &random)
+            rows: shape["rows"], capacity: random.capacity(for: shape["rows"]), width: shape["width"],
+            sourceRows: shape["sourceRows"], divisor: shape["divisor"], random: &random)
     }
 
     /// Every fifth row of a case has no source.

@@ -10,9 +10,9 @@ public import VkdynCore
 /// | indices   | [sequences, expertCount, k]    | u32  |
 /// | positions | [rows, expertCount]            | u32  |
 ///
-/// The lists are what `TopK.columns` gives by ascending index, in tokens of the sequence; 0xFFFFFFFF, at a list's end, is
-/// no token. `CombineExperts` then takes expertCount slots a row, in ascending expert, without its experts bound; its
-/// weights are the scores [rows, expertCount].
+/// The lists are what `TopK.columns` gives by ascending index, in tokens of the sequence; 0xFFFFFFFF, at a list's end,
+/// is no token. `CombineExperts` then takes expertCount slots a row, in ascending expert, without its experts bound;
+/// its weights are the scores [rows, expertCount].
 /// Nothing is reduced. Rows beyond the count are not touched. Each sequence has its own lists, the last one too where
 /// it has fewer rows.
 /// Source: expert choice, Zhou et al., arXiv 2202.09368. Exact.
@@ -64,7 +64,7 @@ public enum InvertChoice: Kernel {
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
         makeCase(
-            rows: shape["rows"], capacity: shape["rows"], sequenceRows: shape["sequenceRows"],
+            rows: shape["rows"], capacity: random.capacity(for: shape["rows"]), sequenceRows: shape["sequenceRows"],
             experts: shape["experts"], k: shape["k"], random: &random)
     }
 

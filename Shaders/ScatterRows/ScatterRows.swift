@@ -1,7 +1,8 @@
 public import VkdynCore
 
-/// Writes rows back to their places: `result[(r / rowsPerGroup) · groupStride + indices[r], i] = factors[r] · source[r, i]`,
-/// or, with the constant `add`, that much more than before. Mixture-of-Depths is `x + r · f(x)` for the chosen tokens.
+/// Writes rows back to their places:
+/// `result[(r / rowsPerGroup) · groupStride + indices[r], i] = factors[r] · source[r, i]`, or, with the constant `add`,
+/// that much more than before. Mixture-of-Depths is `x + r · f(x)` for the chosen tokens.
 ///
 /// | buffer  | shape                         | type |
 /// |---------|-------------------------------|------|
@@ -83,9 +84,10 @@ public enum ScatterRows: Kernel {
     }
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
-        makeCase(
-            rows: shape["rows"], capacity: shape["rows"], width: shape["width"],
-            resultRows: shape["rows"] + shape["others"], adds: shape.has("add"), hasFactors: shape.has("factors"),
+        let capacity = random.capacity(for: shape["rows"])
+        return makeCase(
+            rows: shape["rows"], capacity: capacity, width: shape["width"], resultRows: capacity + shape["others"],
+            adds: shape.has("add"), hasFactors: shape.has("factors"),
             random: &random)
     }
 

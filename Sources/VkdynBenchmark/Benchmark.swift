@@ -181,7 +181,7 @@ public final class Benchmark {
                 buffers: copies.sets[(start + repetition) % copies.sets.count], parameters: inputs.parameters,
                 constants: inputs.constants)
         }
-        let plan = Plan(
+        let plan = try Plan(
             recording, label: "benchmark.\(call.kernel.interface.name)", traits: device.traits, flavour: call.flavour,
             variant: { _ in call.variant })
         return try device.prepare(plan.isolated())
