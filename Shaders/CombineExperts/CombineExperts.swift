@@ -15,9 +15,9 @@ public import VkdynCore
 /// | result     | [rows, width]                 | f32  |
 ///
 /// Reduction order: j by ascending expert index (the lower slot first, should two be equal), not by slot; by
-/// `multiply_add` from +0, at most 256 slots, one chunk. Without experts bound, slots are taken to be in that order. Then
-/// the shared expert's row, then the residual; each is left out where it is not bound. A token's bits therefore depend
-/// neither on its batch nor on where its assignments lie.
+/// `multiply_add` from +0, at most 256 slots, one chunk. Without experts bound, slots are taken to be in that order.
+/// Then the shared expert's row, then the residual; each is left out where it is not bound. A token's bits therefore
+/// depend neither on its batch nor on where its assignments lie.
 /// Edge cases: a slot whose position is positionCount or more, as that of a dropped assignment is (0xFFFFFFFF), is
 /// skipped, its weight and expert with it; a row without any other gives +0 for the sum. Rows beyond the count are not
 /// touched.
@@ -94,14 +94,15 @@ public enum CombineExperts: Kernel {
     public static var shapes: ShapeSpace {
         ShapeSpace([
             ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("width", 1...600, standard: 768),
-            ShapeAxis("k", 1...9, standard: 2), ShapeAxis("experts", 0...1, standard: 1), .flag("shared"),
+            ShapeAxis("k", 1...9, standard: 2, maximum: 256),
+            ShapeAxis("experts", 0...1, standard: 1, maximum: 1, isConstant: true), .flag("shared"),
             .flag("residual"),
         ])
     }
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
         makeCase(
-            rows: shape["rows"], capacity: shape["rows"], width: shape["width"], k: shape["k"],
+            rows: shape["rows"], capacity: random.capacity(for: shape["rows"]), width: shape["width"], k: shape["k"],
             hasExperts: shape.has("experts"), hasShared: shape.has("shared"), hasResidual: shape.has("residual"),
             random: &random)
     }

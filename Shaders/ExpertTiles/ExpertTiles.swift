@@ -1,7 +1,7 @@
 public import VkdynCore
 
-/// The tiles of a grouped product: each expert's positions in pieces of at most `tileRows`, so that one indirect dispatch
-/// over `tileCount` covers all experts, and its workgroups read which rows and which weights are theirs.
+/// The tiles of a grouped product: each expert's positions in pieces of at most `tileRows`, so that one indirect
+/// dispatch over `tileCount` covers all experts, and its workgroups read which rows and which weights are theirs.
 ///
 /// | buffer    | shape                                     | type |
 /// |-----------|-------------------------------------------|------|

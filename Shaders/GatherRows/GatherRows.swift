@@ -29,9 +29,9 @@ public enum GatherRows: Kernel {
     public static func variants(_ call: KernelCall<GatherRows>, _ traits: DeviceTraits) -> [String] {
         let p = call.parameters
         let texels = Int(p.sourceRows) * Int(p.width) / 4
-        return Elementwise.variants(
-            isQuadWidth: p.width % 4 == 0 && texels > 0 && texels <= traits.maximumTexels, rows: Int(p.rowCapacity),
-            traits)
+        guard p.width % 4 == 0, texels > 0, texels <= traits.maximumTexels else { return ["scalars"] }
+        let few = p.rowCapacity >= 8 ? ["quads8_rows4", "quads8"] : ["quads8", "quads8_rows4"]
+        return traits.kind == .cpu ? few + ["quads64", "scalars"] : ["scalars", "quads64"] + few
     }
 
     public static func twin(_ b: Views, _ call: KernelCall<GatherRows>) {
@@ -73,8 +73,8 @@ public enum GatherRows: Kernel {
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
         makeCase(
-            rows: shape["rows"], capacity: shape["rows"], width: shape["width"], sourceRows: shape["sourceRows"],
-            divisor: shape["divisor"], random: &random)
+            rows: shape["rows"], capacity: random.capacity(for: shape["rows"]), width: shape["width"],
+            sourceRows: shape["sourceRows"], divisor: shape["divisor"], random: &random)
     }
 
     /// Every fifth row of a case has no source.

@@ -1,16 +1,21 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
-// One or more whole rows a workgroup, four elements an invocation and step, through a texel view; widths divisible by 4.
+// One or more whole rows a workgroup, four elements an invocation and load, through a texel view; widths divisible by
+// 4.
 
 #include "rows.glsl"
 
-#pragma vkdyn variant(quads1, tile = 1x16777216x1, ROWS = 1)
-#pragma vkdyn variant(quads4, tile = 4x16777216x1, ROWS = 4)
+#pragma vkdyn variant(quads8, tile = 1x16777216x1, LANES = 8, ROWS = 1)
+#pragma vkdyn variant(quads8_rows4, tile = 4x16777216x1, LANES = 8, ROWS = 4)
+#pragma vkdyn variant(quads64, tile = 1x16777216x1, LANES = 64, ROWS = 1)
 
-layout(local_size_x = 64) in;
+layout(local_size_x = LANES) in;
 
 layout(constant_id = 10) const uint ROWS = 1u;
+
+// Loads of an invocation that wait for nothing.
+const uint BLOCK = 4u;
 
 #include "index.glsl"
 layout(binding = 2) uniform textureBuffer source;
@@ -23,8 +28,13 @@ void main() {
     for (uint row = first; row < end; row++) {
         uint from = source_row(row);
         if (from == NO_ROW) continue;
-        for (uint i = gl_LocalInvocationID.x; i < quad_count; i += 64u) {
-            result[row * quad_count + i] = texelFetch(source, int(from * quad_count + i));
+        uint base = from * quad_count;
+        uint i = gl_LocalInvocationID.x;
+        for (; i + (BLOCK - 1u) * LANES < quad_count; i += BLOCK * LANES) {
+            vec4 quads[BLOCK];
+            for (uint j = 0u; j < BLOCK; j++) quads[j] = texelFetch(source, int(base + i + j * LANES));
+            for (uint j = 0u; j < BLOCK; j++) result[row * quad_count + i + j * LANES] = quads[j];
         }
+        for (; i < quad_count; i += LANES) result[row * quad_count + i] = texelFetch(source, int(base + i));
     }
 }

@@ -14,12 +14,12 @@ public import VkdynCore
 /// | grouped   | one `RowCount` of positions                    | u32  |
 /// | dropped   | [more than droppedIndex]                       | u32  |
 ///
-/// Assignment `r · k + j` is row r's j-th. Positions count the assignments that stay by ascending (expert, row, slot);
-/// expert e has the positions offsets[e] ..< offsets[e + 1], and offsets[expertCount] is their number, which is also
-/// grouped's count (its capacity is rowCapacity · k).
-/// Where an expert has more than `expertCapacity` assignments in a sequence, of `sequenceRows` rows each (0: all rows are
-/// one), those after the first in the order (row, slot) are dropped; dropped[droppedIndex] is their number. A capacity
-/// of 0xFFFFFFFF drops none, and then no row's place among its expert's depends on capacity; 0 drops all.
+/// Assignment `r · k + j` is row r's j-th. Positions number the assignments that stay by ascending (expert, row, slot):
+/// expert e has the positions offsets[e] ..< offsets[e + 1]. offsets[expertCount] is how many there are, which is also
+/// grouped's count; its capacity is rowCapacity · k.
+/// Where an expert has more than `expertCapacity` assignments in a sequence, of `sequenceRows` rows each (0: all rows
+/// are one), those after the first in the order (row, slot) are dropped; dropped[droppedIndex] is their number. A
+/// capacity of 0xFFFFFFFF drops none; 0 drops all.
 /// What was dropped, and what is no assignment, has the position 0xFFFFFFFF; `sources` from the number of positions up to
 /// rows · k holds 0xFFFFFFFF.
 /// Reduction order: integers alone, exact in any order.
@@ -117,14 +117,14 @@ public enum GroupExperts: Kernel {
         ShapeSpace([
             ShapeAxis("rows", 0...300, standard: 512), ShapeAxis("k", 1...8, standard: 8),
             ShapeAxis("experts", 1...300, standard: 128), ShapeAxis("sequenceRows", 0...100, standard: 0),
-            ShapeAxis("capacity", 0...40, standard: 0), .flag("limited"),
+            ShapeAxis("capacity", 0...40, standard: 0), ShapeAxis("limited", 0...1, standard: 0, maximum: 1),
         ])
     }
 
     /// Capacities hold where the shape is limited.
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
         makeCase(
-            rows: shape["rows"], capacity: shape["rows"], k: min(shape["k"], shape["experts"]),
+            rows: shape["rows"], capacity: random.capacity(for: shape["rows"]), k: min(shape["k"], shape["experts"]),
             experts: shape["experts"], sequenceRows: shape["sequenceRows"],
             expertCapacity: shape.has("limited") ? shape["capacity"] : nil, random: &random)
     }

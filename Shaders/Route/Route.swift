@@ -15,8 +15,8 @@ public import VkdynCore
 /// With more than one group (of expertCount/groupCount neighbours), `keptGroups` of them are kept, by the constant
 /// `groupScore` 0: a group's largest c; 1: the sum of its two largest (of a group of one, its only one). Experts of the
 /// other groups are no candidates.
-/// Weights are by the constant `normalisation` 0: `s · scale`; 1: `(s · 1/Σs) · scale`; 2: `(s · 1/(Σs + 1e−20)) · scale`,
-/// over the chosen.
+/// Weights are by the constant `normalisation` 0: `s · scale`; 1: `(s · 1/Σs) · scale`;
+/// 2: `(s · 1/(Σs + 1e−20)) · scale`, over the chosen.
 /// Reduction order: softmax as in `Softmax`; Σs from +0 in the order of the slots, that is, of descending c.
 /// Edge cases: NaN ranks lowest and +0 ties with −0, for experts and groups. A NaN score that is chosen for want of
 /// others has the weight NaN, and normalised it makes all of the row's weights NaN. A NaN or +∞ logit makes the whole

@@ -61,10 +61,11 @@ extension Route {
 
     public static var shapes: ShapeSpace {
         ShapeSpace([
-            ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("experts", 1...320, standard: 128),
-            ShapeAxis("k", 1...12, standard: 8), ShapeAxis("groups", 1...16, standard: 1),
+            ShapeAxis("rows", 0...40, standard: 512), ShapeAxis("experts", 1...320, standard: 128, maximum: 2048),
+            ShapeAxis("k", 1...12, standard: 8, maximum: 256), ShapeAxis("groups", 1...16, standard: 1, maximum: 256),
             ShapeAxis("kept", 1...8, standard: 1), .flag("sigmoid"), .flag("twoLargest"),
-            ShapeAxis("normalisation", 0...2, standard: 1), .flag("bias"), ShapeAxis("levels", 0...6, standard: 0),
+            ShapeAxis("normalisation", 0...2, standard: 1, maximum: 2, isConstant: true), .flag("bias"),
+            ShapeAxis("levels", 0...6, standard: 0),
         ])
     }
 
@@ -80,9 +81,10 @@ extension Route {
             normalisation: Normalisation(rawValue: UInt32(shape["normalisation"])) ?? .none,
             scale: Float.random(in: 0.5...3, using: &random), hasBias: shape.has("bias"))
         let (rows, levels) = (shape["rows"], shape["levels"])
-        var logits = RowCases.logits(rows * gate.experts, &random)
+        let capacity = random.capacity(for: rows)
+        var logits = RowCases.logits(capacity * gate.experts, &random)
         if levels > 0 { logits = logits.map { _ in Float(Int.random(in: 0..<levels, using: &random)) } }
-        return makeCase(rows: rows, capacity: rows, gate, logits, &random)
+        return makeCase(rows: rows, capacity: capacity, gate, logits, &random)
     }
 
     private static func makeCase(

@@ -1,8 +1,8 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
-// One invocation a row, through texel views: it keeps the best MOST experts in registers, in order. Experts divisible by
-// 4, as are those of a group.
+// One invocation a row, through texel views: it keeps the best MOST experts in registers, in order. Experts divisible
+// by 4, as are those of a group.
 
 #define TEXELS
 #include "rows.glsl"

@@ -1,7 +1,8 @@
 public import VkdynCore
 
-/// Writes rows back to their places: `result[(r / rowsPerGroup) · groupStride + indices[r], i] = factors[r] · source[r, i]`,
-/// or, with the constant `add`, that much more than before. Mixture-of-Depths is `x + r · f(x)` for the chosen tokens.
+/// Writes rows back to their places:
+/// `result[(r / rowsPerGroup) · groupStride + indices[r], i] = factors[r] · source[r, i]`, or, with the constant `add`,
+/// that much more than before. Mixture-of-Depths is `x + r · f(x)` for the chosen tokens.
 ///
 /// | buffer  | shape                         | type |
 /// |---------|-------------------------------|------|
@@ -33,8 +34,9 @@ public enum ScatterRows: Kernel {
     public static func variants(_ call: KernelCall<ScatterRows>, _ traits: DeviceTraits) -> [String] {
         let p = call.parameters
         let texels = Int(p.rowCapacity) * Int(p.width) / 4
-        return Elementwise.variants(
-            isQuadWidth: p.width % 4 == 0 && texels <= traits.maximumTexels, rows: Int(p.rowCapacity), traits)
+        guard p.width % 4 == 0, texels <= traits.maximumTexels else { return ["scalars"] }
+        let few = p.rowCapacity >= 8 ? ["quads8_rows4", "quads8"] : ["quads8", "quads8_rows4"]
+        return traits.kind == .cpu ? few + ["quads64", "scalars"] : ["scalars", "quads64"] + few
     }
 
     public static func twin(_ b: Views, _ call: KernelCall<ScatterRows>) {
@@ -82,9 +84,10 @@ public enum ScatterRows: Kernel {
     }
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
-        makeCase(
-            rows: shape["rows"], capacity: shape["rows"], width: shape["width"],
-            resultRows: shape["rows"] + shape["others"], adds: shape.has("add"), hasFactors: shape.has("factors"),
+        let capacity = random.capacity(for: shape["rows"])
+        return makeCase(
+            rows: shape["rows"], capacity: capacity, width: shape["width"], resultRows: capacity + shape["others"],
+            adds: shape.has("add"), hasFactors: shape.has("factors"),
             random: &random)
     }
 

@@ -15,8 +15,8 @@ public import VkdynCore
 /// index in both directions. Among floats NaN is lowest, and +0 and −0 tie.
 /// Where columns are bound, the device decides how many keys each row has, at most the width; places and indices from
 /// that number on are neither read nor touched, as are rows beyond the count.
-/// Rows of more than 32,768 keys need ranks, between which and the order a radix sort moves the indices; shorter ones of
-/// some thousand keys sort faster with them.
+/// Rows of more than 32,768 keys need ranks, between which and the order a radix sort moves the indices; long ones below
+/// that sort faster with them.
 /// Reduction order: counts of integers, exact in any order. Nothing is rounded.
 /// Source: counting sort, Knuth, "The Art of Computer Programming", volume 3, section 5.2; radix sort by passes, 5.2.5.
 /// Exact.
@@ -43,7 +43,7 @@ public enum Sort: Kernel {
         }
         if width > widestOfFewLanes { return ["radix128"] }
         let radix = isCPU ? ["radix8", "radix128"] : ["radix128", "radix8"]
-        return width <= (isCPU ? 2048 : 8192) ? counting + radix : radix + counting
+        return width <= (isCPU ? 512 : 8192) ? counting + radix : radix + counting
     }
 
     public static func twin(_ b: Views, _ call: KernelCall<Sort>) {
@@ -110,20 +110,24 @@ public enum Sort: Kernel {
         ShapeSpace([
             ShapeAxis("rows", 0...9, standard: 1), ShapeAxis("width", 0...3000, standard: 4096),
             ShapeAxis("levels", 0...6, standard: 0), .flag("descending"), .flag("words"), .flag("columns"),
-            ShapeAxis("ranks", 0...1, standard: 1),
+            ShapeAxis("ranks", 0...1, standard: 1, maximum: 1, isConstant: true),
         ])
     }
 
-    /// Keys of `levels` different values, where that is not 0.
+    /// Keys of `levels` different values, where that is not 0; ranks where they are needed, too.
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
         let (rows, width, levels) = (shape["rows"], shape["width"], shape["levels"])
-        var contents = shape.has("words")
-            ? words(rows * width, &random) : BufferContents.floats(RowCases.logits(rows * width, &random))
-        if levels > 0 {
-            contents = .floats((0..<rows * width).map { _ in Float(Int.random(in: 0..<levels, using: &random)) })
-        }
+        let capacity = random.capacity(for: rows)
+        let count = capacity * width
+        var values = (0..<count).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+        if levels > 0 { values = values.map { $0 % UInt32(levels) } }
+        let contents =
+            shape.has("words")
+            ? BufferContents.words(values)
+            : .floats(levels > 0 ? values.map { Float($0) } : RowCases.logits(count, &random))
         return makeCase(
-            (rows, rows, width), contents, isDescending: shape.has("descending"), hasRanks: shape.has("ranks"),
+            (rows, capacity, width), contents, isDescending: shape.has("descending"),
+            hasRanks: shape.has("ranks") || width > widestOfFewLanes,
             columns: shape.has("columns") ? Int.random(in: 0...width, using: &random) : nil)
     }
 

@@ -20,8 +20,8 @@ layout(local_size_x = LANES) in;
 uint start;
 uint shift;
 
-// The first pass takes the indices as they come; then odd passes read the ranks and write the order, even ones the other
-// way round. Their number is even, so that the last one writes the order.
+// The first pass takes the indices as they come; then odd passes read the ranks and write the order, even ones the
+// other way round. Their number is even, so that the last one writes the order.
 uint item(uint place) {
     if (shift == 0u) return place;
     return (shift / DIGIT_BITS) % 2u == 1u ? ranks[start + place] : order[start + place];
@@ -47,5 +47,6 @@ void main() {
         sort_pass(count);
         workgroup_buffer_barrier();
     }
-    for (uint place = gl_LocalInvocationID.x; place < count; place += LANES) ranks[start + order[start + place]] = place;
+    uint lane = gl_LocalInvocationID.x;
+    for (uint place = lane; place < count; place += LANES) ranks[start + order[start + place]] = place;
 }

@@ -9,9 +9,10 @@ public import VkdynCore
 /// | indices | [rows, k]                                             | u32  |
 /// | largest | [rows, k]                                             | f32, as bits |
 ///
-/// Element i of row r is `source[(r / rowsPerGroup) · groupStride + (r % rowsPerGroup) · rowStride + i · elementStride]`,
-/// strides in elements. `TopK.rows` are the rows of a [rows, width] matrix. `TopK.columns` are the columns of each
-/// [width, columns] matrix of several, one row a column: so each expert chooses among the tokens of a sequence.
+/// Element i of row r is
+/// `source[(r / rowsPerGroup) · groupStride + (r % rowsPerGroup) · rowStride + i · elementStride]`, strides in elements.
+/// `TopK.rows` are the rows of a [rows, width] matrix. `TopK.columns` are the columns of each [width, columns] matrix of
+/// several, one row a column: so each expert chooses among the tokens of a sequence.
 /// By descending value, ties to the lowest index; the constant `indexOrder` gives the same elements by ascending index,
 /// as tokens of a sequence need. NaN is lowest, +0 and −0 tie; elements keep their bits.
 /// Reduction order: keys and counts are integers, exact in any order.

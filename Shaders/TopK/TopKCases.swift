@@ -54,8 +54,8 @@ extension TopK {
 
     /// Elements of `levels` different values, where that is not 0; columns in matrices of up to five.
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
-        let (count, width, levels) = (shape["rows"], shape["width"], shape["levels"])
-        let k = min(shape["k"], width)
+        let (width, k, levels) = (shape["width"], shape["k"], shape["levels"])
+        let count = random.capacity(for: shape["rows"])
         let columnCount = [5, 4, 3, 2, 1].first { count % $0 == 0 } ?? 1
         let parameters =
             shape.has("columns")
@@ -64,7 +64,7 @@ extension TopK {
         var source = RowCases.logits(count * width, &random)
         if levels > 0 { source = source.map { _ in Float(Int.random(in: 0..<levels, using: &random)) } }
         return makeCase(
-            "\(shape)", rows: count, parameters, source, isIndexOrder: shape.has("indexOrder"))
+            "\(shape)", rows: shape["rows"], parameters, source, isIndexOrder: shape.has("indexOrder"))
     }
 
     /// Rows beyond the count hold NaN, where they are rows of a matrix.

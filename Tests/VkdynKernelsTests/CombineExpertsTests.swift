@@ -88,7 +88,8 @@ import VkdynKernels
                 rows: rowCount, logits: .floats(logits), experts: .unwritten(rows * k, as: .u32),
                 weights: .unwritten(rows * k)),
             .init(
-                rowCapacity: count, expertCount: UInt32(experts), k: UInt32(k), groupCount: 1, keptGroups: 1, scale: 1),
+                rowCapacity: count, expertCount: UInt32(experts), k: UInt32(k), groupCount: 1, keptGroups: 1,
+                scale: 1),
             .init(normalisation: Route.Normalisation.sum.rawValue)
         ).run()
         let groups = TwinCall<GroupExperts>(

@@ -138,7 +138,7 @@ import VkdynKernels
             #expect(route(nan, gate).experts == [0, 1])
             #expect(route(nan, gate).weights.allSatisfy { $0.isNaN })
         }
-        // A NaN sigmoid is chosen only when nothing else is left; it does not touch the other weights unless normalised.
+        // A NaN sigmoid is chosen when nothing else is left; it does not touch the other weights unless normalised.
         let one = route([.nan, 1, -1, 0], Gate(experts: 4, k: 3, score: .sigmoid))
         #expect(one.experts == [1, 3, 2])
         #expect(one.weights.allSatisfy { !$0.isNaN })

@@ -19,6 +19,20 @@ import VkdynSchedule
             rows: ["source", "residual", "result"]),
         RowProduct(Attention.self, case: "prefill", rows: ["positions", "source", "result"]),
         RowProduct(Attention.self, case: "encoder", rows: ["positions", "source", "result"]),
+        RowProduct(
+            Route.self, ["rows": 64, "experts": 128, "k": 8, "groups": 1, "kept": 1, "normalisation": 1], .f32,
+            rows: ["logits", "experts", "weights"]),
+        RowProduct(
+            Route.self,
+            [
+                "rows": 64, "experts": 64, "k": 6, "groups": 8, "kept": 3, "sigmoid": 1, "twoLargest": 1,
+                "normalisation": 2, "bias": 1,
+            ], .f32, rows: ["logits", "experts", "weights"]),
+        RowProduct(TopK.self, ["rows": 64, "width": 60, "k": 5], .f32, rows: ["source", "indices", "largest"]),
+        RowProduct(Sort.self, ["rows": 64, "width": 70, "ranks": 1], .f32, rows: ["keys", "order", "ranks"]),
+        RowProduct(
+            CombineExperts.self, ["rows": 64, "width": 36, "k": 5, "experts": 1, "shared": 1, "residual": 1], .f32,
+            rows: ["positions", "experts", "weights", "sharedRows", "residual", "result"]),
     ]
 
     @Test(arguments: products) func aRowHasTheSameBitsInEveryBatch(product: RowProduct) throws {
