@@ -80,16 +80,6 @@ public enum Softmax: Kernel {
         return cases
     }
 
-    public static var shapes: ShapeSpace {
-        ShapeSpace([ShapeAxis("rows", 0...100, standard: 2364), ShapeAxis("width", 1...5000, standard: 197)])
-    }
-
-    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
-        makeCase(
-            "\(shape)", rows: shape["rows"], capacity: shape["rows"], width: shape["width"],
-            offset: Int.random(in: 0..<4, using: &random), random: &random)
-    }
-
     private static func makeCase(
         _ label: String, rows: Int, capacity: Int, width: Int, offset: Int = 0, random: inout CaseGenerator,
         change: (inout [Float]) -> Void = { _ in }
