@@ -117,10 +117,10 @@ import Testing
         // Another variant than the measured one, to see that the next run takes it.
         let text = try String(contentsOfFile: path, encoding: .utf8)
         let changed = text.replacingOccurrences(
-            of: "\"variant\":\"[a-z0-9_]+\"", with: "\"variant\":\"lanes8_rows2\"", options: .regularExpression)
+            of: "\"variant\":\"[a-z0-9_]+\"", with: "\"variant\":\"lanes8_rows2_quads2\"", options: .regularExpression)
         try changed.write(toFile: path, atomically: true, encoding: .utf8)
         let next = try Program.run(arguments, environment: environment)
-        #expect(next.output.contains("\"variant\" : \"lanes8_rows2\""), "\(next.output)")
+        #expect(next.output.contains("\"variant\" : \"lanes8_rows2_quads2\""), "\(next.output)")
         try "{".write(toFile: path, atomically: true, encoding: .utf8)
         let broken = try Program.run(arguments, environment: environment)
         #expect(broken.status == 0 && broken.error.contains(path) && broken.error.contains("passed over"))

@@ -88,28 +88,31 @@ import VkdynKernels
         for run in TwinRun<Embedding>.all() {
             let p = run.parameters
             let width = Int(p.width)
-            let (tokens, table, result) = (run.before[1]!.words, run.before[2]!.floats, run.after[5]!.floats)
+            let (tokens, table, result) = (run.before[1]!.words, run.before[2]!.floats, run.after[6]!.floats)
+            let layout = PackedLayout(
+                depth: width, columns: Int(p.tokenCount), elementType: run.before[2]!.elementType)
             var wrong = 0
             for row in 0..<run.rowCount {
                 // Tokens outside the piece of the table leave their rows as they were.
                 guard tokens[row] >= p.firstToken, tokens[row] - p.firstToken < p.tokenCount else {
-                    let untouched = run.before[5]!.words[row * width..<(row + 1) * width]
-                    if run.after[5]!.words[row * width..<(row + 1) * width] != untouched { wrong += 1 }
+                    let untouched = run.before[6]!.words[row * width..<(row + 1) * width]
+                    if run.after[6]!.words[row * width..<(row + 1) * width] != untouched { wrong += 1 }
                     continue
                 }
                 let token = Int(tokens[row] - p.firstToken)
-                let position = Int(p.positionOffset) + (run.before[3].map { Int($0.words[row]) } ?? row)
+                let position = Int(p.positionOffset) + (run.before[4].map { Int($0.words[row]) } ?? row)
                 for i in 0..<width {
-                    var expected =
-                        run.constants.packed ? table[(i * Int(p.vocabularyQuads) + token / 4) * 4 + token % 4]
-                        : table[token * width + i]
-                    if let positions = run.before[4]?.floats { expected += positions[position * width + i] }
+                    var expected = table[run.constants.packed ? layout.index(k: i, column: token) : token * width + i]
+                    if let scales = run.before[3]?.floats {
+                        expected *= scales[i / Int(p.groupSize) * layout.paddedColumns + token]
+                    }
+                    if let positions = run.before[5]?.floats { expected += positions[position * width + i] }
                     let value = result[row * width + i]
                     if value.bitPattern != expected.bitPattern, !(value.isNaN && expected.isNaN) { wrong += 1 }
                 }
             }
             #expect(wrong == 0, "\(run.label)")
-            #expect(isUntouched(run, 5, from: run.rowCount * width), "\(run.label)")
+            #expect(isUntouched(run, 6, from: run.rowCount * width), "\(run.label)")
         }
     }
 

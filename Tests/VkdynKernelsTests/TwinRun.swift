@@ -55,6 +55,7 @@ extension BufferContents {
         switch elementType {
         case .f16: bytes.withUnsafeBytes { $0.bindMemory(to: UInt16.self).map(Narrow.widenF16) }
         case .bf16: bytes.withUnsafeBytes { $0.bindMemory(to: UInt16.self).map(Narrow.widenBF16) }
+        case .i8: bytes.map { Float(Int8(bitPattern: $0)) }
         default: bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
         }
     }

@@ -141,7 +141,7 @@ import VkdynSchedule
         }
 
         private static func prepare(_ recording: Recording, _ device: any Device) throws -> any PreparedPlan {
-            let plan = Plan(recording, label: "step", traits: device.traits)
+            let plan = try Plan(recording, label: "step", traits: device.traits)
             #expect(PlanChecker.violations(of: plan) == [])
             return try device.prepare(plan)
         }

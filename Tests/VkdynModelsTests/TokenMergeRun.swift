@@ -122,7 +122,7 @@ struct TokenMergeRun {
         let floats = try [merged.result, merged.sizes, unmerged].map(keep(floats:))
         let words = try [merge.targets, newMap].map(keep(words:))
 
-        let plan = Plan(recording, label: "merge", traits: device.traits)
+        let plan = try Plan(recording, label: "merge", traits: device.traits)
         #expect(PlanChecker.violations(of: plan) == [])
         try device.prepare(plan).run()
         func values<T: BitwiseCopyable>(_ buffer: Buffer, as type: T.Type = T.self) throws -> [T] {

@@ -17,6 +17,12 @@ import VkdynSchedule
         RowProduct(
             Matmul.self, ["rows": 64, "columns": 41, "depth": 300, "activation": 4, "bias": 1, "residual": 1], .f16,
             rows: ["source", "residual", "result"]),
+        RowProduct(
+            Matmul.self, ["rows": 64, "columns": 70, "depth": 520, "group": 64], .i8, rows: ["source", "result"]),
+        RowProduct(
+            Int8Matmul.self, ["rows": 64, "columns": 37, "depth": 300, "group": 128, "bias": 1], .i8,
+            rows: ["source", "sourceScales", "result"]),
+        RowProduct(QuantizeRows.self, ["rows": 64, "width": 67], .f32, rows: ["source", "result", "scales"]),
         RowProduct(Attention.self, case: "prefill", rows: ["positions", "source", "result"]),
         RowProduct(Attention.self, case: "encoder", rows: ["positions", "source", "result"]),
         RowProduct(
@@ -124,7 +130,8 @@ struct RowProduct: CustomTestStringConvertible, Sendable {
             contents[index] = BufferContents(elementType: whole.elementType, bytes: bytes)
         }
         self.testCase = KernelCase(
-            label: testCase.label, contents: contents, parameters: testCase.parameters, constants: testCase.constants)
+            label: testCase.label, contents: contents, parameters: testCase.parameters, constants: testCase.constants,
+            cost: nil)
     }
 
     /// A call with these rows, in this order; rows from their number to the capacity hold NaN.
@@ -144,7 +151,8 @@ struct RowProduct: CustomTestStringConvertible, Sendable {
             kernel: kernel,
             testCase: KernelCase(
                 label: testCase.label, contents: contents,
-                parameters: [UInt32(capacity)] + testCase.parameters.dropFirst(), constants: testCase.constants),
+                parameters: [UInt32(capacity)] + testCase.parameters.dropFirst(), constants: testCase.constants,
+                cost: nil),
             rows: rows, capacity: capacity,
             results: kernel.interface.bindings.indices.filter {
                 rowBindings.contains(kernel.interface.bindings[$0].name)
