@@ -12,8 +12,8 @@ import VkdynSchedule
 
     private func call(_ width: UInt32) -> Tuning.CallClass {
         Tuning.CallClass(
-            Matmul.self, parameters: [4, 8, width, width, 0], constants: [0],
-            elements: [.u32, .f32, .f16, nil, nil, .f32], flavour: .separate)
+            Matmul.self, parameters: [4, 8, width, 1, 8, 0, 0, width, 0, 0, 8], constants: [0, 0],
+            elements: [.u32, .f32, .f16, nil, nil, nil, .f32], flavour: .separate)
     }
 
     private func withFile(_ body: (TuningFile, URL) throws -> Void) throws {
