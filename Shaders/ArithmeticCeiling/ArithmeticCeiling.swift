@@ -45,7 +45,8 @@ public enum ArithmeticCeiling: Kernel {
             (0, 8), (1, 0), (1, 1), (2, 7), (15, 8), (16, 9), (17, 40), (64, 16), (257, 100), (513, 33), (20_000, 10),
         ]
         return shapes.map { makeCase(chains: $0.chains, steps: $0.steps, factor: -0.9990234375, addend: 2.75) } + [
-            makeCase(chains: 5, steps: 200, factor: 1.5, addend: 0.25), makeCase(chains: 3, steps: 50, factor: .nan, addend: 1),
+            makeCase(chains: 5, steps: 200, factor: 1.5, addend: 0.25),
+            makeCase(chains: 3, steps: 50, factor: .nan, addend: 1),
             makeCase(chains: 3, steps: 200, factor: 0.5, addend: 0),
         ]
     }

@@ -4,18 +4,12 @@
 // One workgroup: each lane takes a segment of the experts.
 
 #include "rows.glsl"
+#include "expert_tile.glsl"
 
 #pragma vkdyn variant(lanes64, tile = 1x1x1, LANES = 64)
 #pragma vkdyn variant(lanes8, tile = 1x1x1, LANES = 8)
 
 layout(local_size_x = LANES) in;
-
-// Positions first ..< first + count of one expert.
-struct ExpertTile {
-    uint expert;
-    uint first;
-    uint count;
-};
 
 layout(std430, binding = 0) readonly buffer Offsets { uint offsets[]; };
 layout(std430, binding = 1) writeonly buffer Tiles { ExpertTile tiles[]; };

@@ -8,6 +8,8 @@ public enum RandomStream: UInt32, Sendable, CaseIterable {
     case accept = 2
     /// What replaces a rejected draft token, or follows the last accepted one.
     case residual = 3
+    /// Which token of a cell is a destination of token merging; by step instead of position.
+    case matching = 4
 }
 
 extension SamplingParameters {

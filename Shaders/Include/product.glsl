@@ -5,7 +5,16 @@
 
 #include "packed.glsl"
 
+// With EXACT_INTEGERS both operands are int8: a chunk's sum stays below 2²⁴, so that f32 holds it exactly in any order,
+// and groups are summed in int32.
+#ifdef EXACT_INTEGERS
+const bool HAS_SCALES = true;
+#define GROUP ivec4
+#else
 layout(constant_id = 3) const bool HAS_SCALES = false;
+#define GROUP vec4
+vec4 exact_float(vec4 value) { return value; }
+#endif
 // Whether groups are longer than a chunk, so that a group's sum outlives a chunk's.
 layout(constant_id = 4) const bool LARGE_GROUPS = false;
 
@@ -28,10 +37,10 @@ void accumulate(uint x[ROWS], uint first_quad, uint quad_count, uint matrix) {
         at[q] = matrix * matrix_texels(depth, quad_count) + first_texel(quad, depth);
         width[q] = block_width(quad, quad_count);
     }
-    vec4 group[ROWS * QUADS];
+    GROUP group[ROWS * QUADS];
     UNROLL for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) {
         total[i] = vec4(0.0);
-        group[i] = vec4(0.0);
+        group[i] = GROUP(0);
     }
     uint chunk = (HAS_SCALES ? min(CHUNK, group_size) : CHUNK) / 4u;
     uint group_count = HAS_SCALES ? (depth + group_size - 1u) / group_size : 0u;
@@ -41,7 +50,7 @@ void accumulate(uint x[ROWS], uint first_quad, uint quad_count, uint matrix) {
         UNROLL for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) sum[i] = vec4(0.0);
         for (uint texel = start; texel < end; texel++) {
             vec4 value[ROWS];
-            UNROLL for (uint r = 0u; r < unrolled(ROWS); r++) value[r] = texelFetch(source, int(x[r] + texel));
+            UNROLL for (uint r = 0u; r < unrolled(ROWS); r++) value[r] = vec4(texelFetch(source, int(x[r] + texel)));
             UNROLL for (uint q = 0u; q < unrolled(QUADS); q++) {
                 vec4 w0;
                 vec4 w1;
@@ -64,18 +73,18 @@ void accumulate(uint x[ROWS], uint first_quad, uint quad_count, uint matrix) {
             continue;
         }
         if (LARGE_GROUPS) {
-            UNROLL for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) group[i] += sum[i];
+            UNROLL for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) group[i] += GROUP(sum[i]);
             if (end * 4u % group_size != 0u && end != depth_texels) continue;
         } else {
-            UNROLL for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) group[i] = sum[i];
+            UNROLL for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) group[i] = GROUP(sum[i]);
         }
         UNROLL for (uint q = 0u; q < unrolled(QUADS); q++) {
             uint first = (matrix * group_count + start * 4u / group_size) * quad_count;
             vec4 scale = texelFetch(scales, int(first + quad_of(first_quad, q, quad_count)));
             UNROLL for (uint r = 0u; r < unrolled(ROWS); r++) {
                 uint i = q * ROWS + r;
-                total[i] = multiply_add(scale, group[i], total[i]);
-                if (LARGE_GROUPS) group[i] = vec4(0.0);
+                total[i] = multiply_add(scale, exact_float(group[i]), total[i]);
+                if (LARGE_GROUPS) group[i] = GROUP(0);
             }
         }
     }

@@ -16,6 +16,7 @@ struct SamplingParameters {
 const uint STREAM_SAMPLE = 0u;
 const uint STREAM_ACCEPT = 2u;
 const uint STREAM_RESIDUAL = 3u;
+const uint STREAM_MATCHING = 4u;
 
 // Words for token or item indices 4·quad … 4·quad + 3 at an absolute position in the sequence.
 uvec4 random_words(SamplingParameters sampling, uint stream, uint position, uint quad) {

@@ -3,13 +3,13 @@ public import VkdynCore
 /// How fast a device reads, by each kind of load, for `vkdyn bench` to compare with:
 /// `result[s] ← result[s] ⊕ ⨁ᵢ bits(source[i])`, i over the elements of segment s.
 ///
-/// | buffer | shape              | type         |
-/// |--------|--------------------|--------------|
-/// | source | [quadCount, 4]     | f32, f16, u8 |
+/// | buffer | shape              | type               |
+/// |--------|--------------------|--------------------|
+/// | source | [quadCount, 4]     | f32, f16, bf16, u8 |
 /// | result | [⌈quadCount/4096⌉] | u32, updated in place |
 ///
-/// `bits` are those of the element as f32 (f16 is widened), or the number itself. A segment has 4096 quads of
-/// elements. Exclusive or is exact in any order, and every element changes the result, so that nothing can be left out.
+/// `bits` are those of the element as f32, with f16 widened; those of a bf16 or a u8 are the stored number. A segment has
+/// 4096 quads of elements. Exclusive or is exact in any order, and every element changes the result, so that nothing can be left out.
 /// No quads leave the result as it was. Exact by definition, where no f16 is NaN: the bits of a widened NaN are the
 /// device's.
 public enum ReadCeiling: Kernel {
@@ -27,7 +27,7 @@ public enum ReadCeiling: Kernel {
     public static func variants(_ call: KernelCall<ReadCeiling>, _ traits: DeviceTraits) -> [String] {
         let kinds: [String]
         switch call.elements.source {
-        case .u8: kinds = ["bits"]
+        case .u8, .bf16: kinds = ["bits"]
         case .f16: kinds = ["texels"]
         default: kinds = ["texels", "storage"]
         }
@@ -41,6 +41,7 @@ public enum ReadCeiling: Kernel {
             let bits: UInt32
             switch call.elements.source {
             case .u8: bits = UInt32(bytes[index])
+            case .bf16: bits = UInt32(bytes.load(fromByteOffset: 2 * index, as: UInt16.self))
             case .f16: bits = Narrow.widenF16(bytes.load(fromByteOffset: 2 * index, as: UInt16.self)).bitPattern
             default: bits = b.source[index]
             }
@@ -51,12 +52,12 @@ public enum ReadCeiling: Kernel {
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 31)
         return [0, 1, 7, 8, 9, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 9000].flatMap { quads in
-            [ElementType.f32, .f16, .u8].map { makeCase(quads: quads, type: $0, &random) }
+            shapes.storage.map { makeCase(quads: quads, type: $0, &random) }
         }
     }
 
     public static var shapes: ShapeSpace {
-        ShapeSpace([ShapeAxis("quads", 0...20_000, standard: 1 << 21)], storage: [.f32, .f16, .u8])
+        ShapeSpace([ShapeAxis("quads", 0...20_000, standard: 1 << 21)], storage: [.f32, .f16, .bf16, .u8])
     }
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
@@ -69,7 +70,9 @@ public enum ReadCeiling: Kernel {
             let words = (0..<quads).map { _ in UInt32(truncatingIfNeeded: random.next()) }
             source = BufferContents(elementType: .u8, bytes: words.withUnsafeBytes { Array($0) })
         } else {
-            source = .floats(random.floats(4 * quads), as: type)
+            // Never NaN: finite numbers of 24 bits, of both signs.
+            let values = (0..<4 * quads).map { _ in Float(Int32(truncatingIfNeeded: random.next() >> 40) - (1 << 23)) }
+            source = .floats(values.map { $0 * 0x1p-23 }, as: type)
         }
         let segments = (quads + segment - 1) / segment
         return makeCase(

@@ -3,10 +3,11 @@ public import VkdynSchedule
 
 /// Times calls of kernels on a device.
 ///
-/// A sample is one submit of a plan with many repetitions of a call, each behind a barrier, so that what is measured is
-/// a call among others: its dispatch and its barrier are in, the submit is not. The time of a plan without any call,
-/// measured beforehand, is subtracted. Repetitions take copies of the buffers in turn, so that a call does not find in a
-/// cache what the one before has read. Samples of all calls alternate: what a busy neighbour takes, it takes from all.
+/// A sample is one submit of a plan with many repetitions of a call, each behind a barrier, so that what is measured
+/// is a call among others: its dispatch and its barrier are in, the submit is not. The time of a plan without any call,
+/// measured beforehand, is subtracted. Repetitions take copies of the buffers in turn, so that a call does not find in
+/// a cache what the one before has read. Samples of all calls alternate: what a busy neighbour takes, it takes from
+/// all.
 ///
 /// A kernel that updates a buffer in place goes on from what its last repetition over the same copy has left.
 public final class Benchmark {
@@ -30,6 +31,8 @@ public final class Benchmark {
 
     let device: any Device
     private let options: Options
+    /// The time of an empty submit, which the last measurement has subtracted from every sample.
+    public private(set) var submitSeconds = 0.0
     /// By the inputs that they hold, for calls that are measured again.
     private var memory: [ObjectIdentifier: Copies] = [:]
 
@@ -49,7 +52,8 @@ public final class Benchmark {
         _ calls: [BenchmarkCall], companions: [BenchmarkCall] = [], sampleCount: Int? = nil,
         progress: (Double) throws -> Void = { _ in }
     ) throws -> [KernelTiming] {
-        let overhead = try submitSeconds()
+        let overhead = try emptySubmitSeconds()
+        submitSeconds = overhead
         let all = calls + companions
         let sampleCount = sampleCount ?? options.sampleCount
         try makeCopies(of: all)
@@ -85,8 +89,8 @@ public final class Benchmark {
     }
 
     /// From submitting a plan without calls to seeing its end.
-    public func submitSeconds() throws(DeviceError) -> Double {
-        let empty = try device.prepare(Plan(Recording(), label: "empty", traits: device.traits))
+    private func emptySubmitSeconds() throws(DeviceError) -> Double {
+        let empty = try device.prepare(try Plan(Recording(), label: "empty", traits: device.traits))
         for _ in 0..<3 { try empty.run() }
         var seconds: [Double] = []
         for _ in 0..<21 { seconds.append(try time(empty)) }
@@ -103,19 +107,28 @@ public final class Benchmark {
 
         init(_ call: BenchmarkCall, count: Int, device: any Device) throws(DeviceError) {
             inputs = call.inputs
-            var sets: [[Buffer?]] = []
-            for _ in 0..<count {
-                var set: [Buffer?] = []
-                for (binding, contents) in zip(call.kernel.interface.bindings, call.inputs.contents.contents) {
-                    guard let contents else {
-                        set.append(nil)
-                        continue
-                    }
-                    set.append(try device.makeBuffer(contents, label: "\(call.kernel.interface.name).\(binding.name)"))
+            var sets = [try Self.makeSet(call, device)]
+            while sets.count < count {
+                do throws(DeviceError) {
+                    sets.append(try Self.makeSet(call, device))
+                } catch .outOfMemory {
+                    // Fewer will do; the working set says so.
+                    break
                 }
-                sets.append(set)
             }
             self.sets = sets
+        }
+
+        private static func makeSet(_ call: BenchmarkCall, _ device: any Device) throws(DeviceError) -> [Buffer?] {
+            var set: [Buffer?] = []
+            for (binding, contents) in zip(call.kernel.interface.bindings, call.inputs.contents.contents) {
+                guard let contents else {
+                    set.append(nil)
+                    continue
+                }
+                set.append(try device.makeBuffer(contents, label: "\(call.kernel.interface.name).\(binding.name)"))
+            }
+            return set
         }
 
         var byteCount: Int { sets.count * inputs.byteCount }

@@ -72,7 +72,8 @@ public struct BenchmarkCall: Sendable {
                     kernel: name, variant: variant, shape: shape.description, legal: legal.map(\.name))
             }
         }
-        let cost = call.cost
+        let cost =
+            call.cost
             ?? kernel.cost(parameters: call.parameters, constants: call.constants, elements: elements)
         return chosen.map {
             BenchmarkCall(kernel: kernel, shape: shape, flavour: flavour, variant: $0, cost: cost, inputs: inputs)

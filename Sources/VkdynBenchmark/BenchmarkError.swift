@@ -25,7 +25,8 @@ public enum BenchmarkError: UserFacingError, Equatable {
         switch self {
         case .unknownKernel(let name, let known):
             "\(name): no such kernel; there are: \(known.joined(separator: ", "))"
-        case .noShapes(let kernel): "\(kernel) states no shapes that a benchmark could take; vkdyn bench lists those that do"
+        case .noShapes(let kernel):
+            "\(kernel) states no shapes that a benchmark could take; vkdyn bench lists those that do"
         case .unknownAxis(let kernel, let axis, let known):
             "--shape \(axis)=…: \(kernel) has no such axis; its axes are: \(known.joined(separator: ", "))"
         case .repeatedAxis(let text, let axis): "--shape \(text): \(axis) is given twice"

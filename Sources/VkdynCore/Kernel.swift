@@ -149,10 +149,12 @@ public struct DeviceTraits: Sendable, Hashable {
     public var maximumTexels: Int
     /// Bytes that one storage-buffer binding may hold.
     public var maximumStorageBytes: Int
+    /// Whether shaders have dot products of packed int8.
+    public var hasIntegerDotProduct: Bool
 
     public init(
         kind: Kind, subgroupSize: Int, maximumWorkgroupInvocations: Int, sharedMemoryBytes: Int, maximumTexels: Int,
-        maximumStorageBytes: Int
+        maximumStorageBytes: Int, hasIntegerDotProduct: Bool = false
     ) {
         self.kind = kind
         self.subgroupSize = subgroupSize
@@ -160,12 +162,13 @@ public struct DeviceTraits: Sendable, Hashable {
         self.sharedMemoryBytes = sharedMemoryBytes
         self.maximumTexels = maximumTexels
         self.maximumStorageBytes = maximumStorageBytes
+        self.hasIntegerDotProduct = hasIntegerDotProduct
     }
 
     /// Traits of the Swift twins: no limits that matter.
     public static let reference = DeviceTraits(
         kind: .reference, subgroupSize: 1, maximumWorkgroupInvocations: .max, sharedMemoryBytes: .max,
-        maximumTexels: .max, maximumStorageBytes: .max)
+        maximumTexels: .max, maximumStorageBytes: .max, hasIntegerDotProduct: true)
 
     /// Each thing that may keep a variant from a device, with the traits of a device that has it. `verify` says by these
     /// why a variant is absent, so every trait that `variants` may ask for has a line here.
@@ -197,6 +200,7 @@ public struct DeviceTraits: Sendable, Hashable {
                 "it needs storage bindings of more than \(maximumStorageBytes) bytes",
                 with { $0.maximumStorageBytes = unlimited.maximumStorageBytes }
             ),
+            ("it needs dot products of packed int8", with { $0.hasIntegerDotProduct = true }),
         ]
     }
 }

@@ -6,7 +6,8 @@ enum CacheFile {
     static func url(_ device: PhysicalDevice, suffix: String) -> URL? {
         let environment = ProcessInfo.processInfo.environment
         // The XDG specification ignores paths that are not absolute.
-        let base = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? URL(fileURLWithPath: $0) : nil }
+        let base =
+            environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? URL(fileURLWithPath: $0) : nil }
             ?? environment["HOME"].map { URL(fileURLWithPath: $0).appendingPathComponent(".cache") }
         let uuid = withUnsafeBytes(of: device.properties.pipelineCacheUUID) { bytes in
             bytes.map { byte in

@@ -28,16 +28,22 @@ final class DeviceHandle: @unchecked Sendable {
             var timeline = VkPhysicalDeviceTimelineSemaphoreFeatures()
             timeline.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES
             timeline.timelineSemaphore = 1
+            var dotProduct = VkPhysicalDeviceShaderIntegerDotProductFeatures()
+            dotProduct.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES
+            dotProduct.shaderIntegerDotProduct = 1
             return withUnsafePointer(to: &queue) { queue in
                 withUnsafePointer(to: &features) { features in
                     withUnsafeMutablePointer(to: &timeline) { timeline in
-                        var info = VkDeviceCreateInfo()
-                        info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO
-                        info.pNext = UnsafeRawPointer(timeline)
-                        info.queueCreateInfoCount = 1
-                        info.pQueueCreateInfos = queue
-                        info.pEnabledFeatures = features
-                        return instance.functions.vkCreateDevice(physical.handle, &info, nil, &created)
+                        withUnsafeMutablePointer(to: &dotProduct) { dotProduct in
+                            if physical.hasIntegerDotProduct { timeline.pointee.pNext = UnsafeMutableRawPointer(dotProduct) }
+                            var info = VkDeviceCreateInfo()
+                            info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO
+                            info.pNext = UnsafeRawPointer(timeline)
+                            info.queueCreateInfoCount = 1
+                            info.pQueueCreateInfos = queue
+                            info.pEnabledFeatures = features
+                            return instance.functions.vkCreateDevice(physical.handle, &info, nil, &created)
+                        }
                     }
                 }
             }

@@ -13,6 +13,7 @@ struct PhysicalDevice: @unchecked Sendable {
     let memory: VkPhysicalDeviceMemoryProperties
     let hasTimelineSemaphores: Bool
     let hasFloat64: Bool
+    let hasIntegerDotProduct: Bool
     let queueFamily: UInt32?
 
     init(_ handle: VkPhysicalDevice, _ functions: InstanceFunctions) {
@@ -44,12 +45,20 @@ struct PhysicalDevice: @unchecked Sendable {
         self.memory = memory
         var timeline = VkPhysicalDeviceTimelineSemaphoreFeatures()
         timeline.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES
+        var dotProduct = VkPhysicalDeviceShaderIntegerDotProductFeatures()
+        dotProduct.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES
         var features = VkPhysicalDeviceFeatures2()
         features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2
-        withUnsafeMutablePointer(to: &timeline) {
-            features.pNext = UnsafeMutableRawPointer($0)
-            functions.vkGetPhysicalDeviceFeatures2(handle, &features)
+        // In core since 1.3; older devices would ignore the structure or not.
+        let isCore = properties.properties.apiVersion >= 1 << 22 | 3 << 12
+        withUnsafeMutablePointer(to: &dotProduct) { dotProduct in
+            withUnsafeMutablePointer(to: &timeline) { timeline in
+                timeline.pointee.pNext = isCore ? UnsafeMutableRawPointer(dotProduct) : nil
+                features.pNext = UnsafeMutableRawPointer(timeline)
+                functions.vkGetPhysicalDeviceFeatures2(handle, &features)
+            }
         }
+        hasIntegerDotProduct = dotProduct.shaderIntegerDotProduct != 0
         hasTimelineSemaphores = timeline.timelineSemaphore != 0
         hasFloat64 = features.features.shaderFloat64 != 0
         var count: UInt32 = 0
@@ -84,7 +93,8 @@ struct PhysicalDevice: @unchecked Sendable {
             kind: kind, subgroupSize: Int(subgroup.subgroupSize),
             maximumWorkgroupInvocations: Int(limits.maxComputeWorkGroupInvocations),
             sharedMemoryBytes: Int(limits.maxComputeSharedMemorySize),
-            maximumTexels: Int(limits.maxTexelBufferElements), maximumStorageBytes: Int(limits.maxStorageBufferRange))
+            maximumTexels: Int(limits.maxTexelBufferElements), maximumStorageBytes: Int(limits.maxStorageBufferRange),
+            hasIntegerDotProduct: hasIntegerDotProduct)
     }
 
     /// Why vkdyn cannot run here, or nil.

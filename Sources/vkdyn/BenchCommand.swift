@@ -87,11 +87,13 @@ struct Bench: ParsableCommand {
         if variant != nil, allVariants { throw ValidationError("--variant and --all-variants exclude each other") }
         if variant != nil, tune { throw ValidationError("--variant and --tune exclude each other") }
         if suite, kernel != nil || variant != nil || allVariants || tune || !weights.isEmpty || noCeilings {
-            throw ValidationError("--suite chooses kernels, shapes and variants itself; it takes --samples and --device")
+            throw ValidationError("--suite chooses kernels, shapes and variants; it takes --samples and --device")
         }
         if output != nil, !suite { throw ValidationError("--output needs --suite") }
         if kernel == nil, tune { throw ValidationError("--tune needs a kernel: vkdyn bench matmul --tune") }
-        if kernel == nil, !shape.isEmpty { throw ValidationError("--shape needs a kernel: vkdyn bench matmul --shape …") }
+        if kernel == nil, !shape.isEmpty {
+            throw ValidationError("--shape needs a kernel: vkdyn bench matmul --shape …")
+        }
     }
 
     func run() throws {
@@ -135,7 +137,7 @@ struct Bench: ParsableCommand {
         }
         progress.finish()
         let report = BenchReport(
-            device: opened.description, timings: timings, ceilings: ceilings,
+            device: opened.description, submitSeconds: benchmark.submitSeconds, timings: timings, ceilings: ceilings,
             tuning: tune ? try keep(Tuning(timings), opened) : nil)
         if json { print(try encoded(report)) } else { console.show(report) }
     }

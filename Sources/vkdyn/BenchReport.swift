@@ -71,12 +71,18 @@ struct BenchReport: Encodable {
         let choices: [Choice]
     }
 
+    /// Subtracted from every sample.
+    let submitSeconds: Double
     let ceilings: CeilingEntries?
     let results: [Entry]
     let tuning: TuningEntries?
 
-    init(device: DeviceDescription, timings: [KernelTiming], ceilings: Ceilings?, tuning: TuningEntries? = nil) {
+    init(
+        device: DeviceDescription, submitSeconds: Double, timings: [KernelTiming], ceilings: Ceilings?,
+        tuning: TuningEntries? = nil
+    ) {
         self.device = device
+        self.submitSeconds = submitSeconds
         self.tuning = tuning
         self.ceilings = ceilings.map(CeilingEntries.init)
         results = timings.map { Entry($0, ceilings?.share(of: $0)) }
@@ -141,9 +147,9 @@ extension Console {
                 line("")
                 heading(title)
             }
+            let times = "\(Self.duration(entry.medianSeconds)) median, \(Self.duration(entry.minimumSeconds)) best"
             line(
-                "  " + column(entry.variant, 22)
-                    + column("\(Self.duration(entry.medianSeconds)) median, \(Self.duration(entry.minimumSeconds)) best", 34)
+                "  " + column(entry.variant, 22) + column(times, 34)
                     + String(format: "%8.2f GFLOP/s %8.2f GB/s", entry.gigaflopsPerSecond, entry.gigabytesPerSecond)
                     + Self.share(entry))
         }
@@ -152,7 +158,8 @@ extension Console {
             line("kept in \(tuning.file)")
             for choice in tuning.choices {
                 let work = choice.call.work.map(String.init).joined(separator: " × ")
-                line("  \(choice.call.kernel), work \(work), \(choice.call.operationsPerRow) operations a row: \(choice.variant)")
+                let operations = "\(choice.call.operationsPerRow) operations a row"
+                line("  \(choice.call.kernel), work \(work), \(operations): \(choice.variant)")
             }
         }
         guard let ceilings = report.ceilings else { return }
@@ -171,7 +178,8 @@ extension Console {
 
     private static func share(_ entry: BenchReport.Entry) -> String {
         guard let share = entry.ceilingShare, let bound = entry.bound else { return "" }
-        return String(format: "  %3.0f%% of the %@ ceiling", share * 100, bound == .memory ? "read" : "arithmetic")
+        return
+            String(format: "  %3.0f%% of the %@ ceiling", share * 100, bound == .memory ? "read" : "arithmetic")
             + (entry.failed == true ? ": a FAILED measurement" : "")
     }
 

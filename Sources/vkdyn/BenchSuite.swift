@@ -18,7 +18,8 @@ struct BenchSuite {
         let goalMilliseconds: Double
 
         init(
-            _ title: String, _ kernel: String, _ shape: String, _ storage: ElementType = .f32, peer: Double, goal: Double
+            _ title: String, _ kernel: String, _ shape: String, _ storage: ElementType = .f32, peer: Double,
+            goal: Double
         ) {
             self.title = title
             self.kernel = kernel
@@ -56,6 +57,15 @@ struct BenchSuite {
         let rows: [Row]
     }
 
+    /// Those whose kernel takes their shape in their storage type.
+    private static var present: [(work: Work, kernel: any Kernel.Type)] {
+        works.compactMap { work in
+            KernelRegistry.all.first {
+                $0.interface.name == work.kernel && !$0.shapes.axes.isEmpty && $0.shapes.storage.contains(work.storage)
+            }.map { (work, $0) }
+        }
+    }
+
     /// Works that are sampled in turn; more at once would leave too little memory for each.
     private static let groupSize = 4
 
@@ -69,12 +79,11 @@ struct BenchSuite {
 
     func run(progress: (Double) throws -> Void) throws -> Report {
         var rows: [Report.Row] = []
-        let works = Self.works
+        let works = Self.present
         for start in stride(from: 0, to: works.count, by: Self.groupSize) {
             let group = Array(works[start..<min(start + Self.groupSize, works.count)])
             var calls: [BenchmarkCall] = []
-            for work in group {
-                let kernel = try BenchmarkCall.kernel(named: work.kernel)
+            for (work, kernel) in group {
                 calls += try BenchmarkCall.make(
                     kernel, try ShapeText.shape(work.shape, of: kernel, storage: work.storage), traits: device.traits,
                     tuning: device.tuning)
@@ -84,7 +93,7 @@ struct BenchSuite {
                 try progress((Double(start) + $0 * Double(group.count)) / Double(works.count))
             }
             guard let ceilings = found else { continue }
-            for (work, timing) in zip(group, timings) {
+            for ((work, _), timing) in zip(group, timings) {
                 rows.append(
                     Report.Row(
                         work: work.title, peerMilliseconds: work.peerMilliseconds,
@@ -128,10 +137,12 @@ extension BenchSuite.Report {
         for row in rows {
             let result = row.result
             let isMemory = result.bound == .memory
-            let rate = isMemory
+            let rate =
+                isMemory
                 ? String(format: "%.1f GB/s", result.gigabytesPerSecond)
                 : String(format: "%.1f GFLOP/s", result.gigaflopsPerSecond)
-            let share = String(format: "%.0f%% %@", (result.ceilingShare ?? 0) * 100, isMemory ? "read" : "arithmetic")
+            let share =
+                String(format: "%.0f%% %@", (result.ceilingShare ?? 0) * 100, isMemory ? "read" : "arithmetic")
                 + (result.failed == true ? " (FAILED)" : "")
             let ceilings = String(
                 format: "%.1f GFLOP/s, %.1f GB/s", row.ceilings.arithmetic.gigaflopsPerSecond,

@@ -72,7 +72,7 @@ import Testing
         let ceilings = try #require(report.ceilings)
         #expect(ceilings.arithmetic.gigaflopsPerSecond > 0 && ceilings.arithmetic.flavour == "separate")
         let loads = Set(ceilings.reads.map { "\($0.load) \($0.storage)" })
-        #expect(loads == ["texels f32", "storage f32", "texels f16", "bits u8"])
+        #expect(loads == ["texels f32", "storage f32", "texels f16", "bits bf16", "bits u8"])
         #expect(ceilings.reads.allSatisfy { $0.gigabytesPerSecond > 0 } && ceilings.copy.gigabytesPerSecond > 0)
         #expect(report.results.count == 1)
     }
@@ -89,10 +89,14 @@ import Testing
     }
 
     @Test func allVariantsAreMeasuredOnceEach() throws {
-        let results = try report("matmul", "--shape", "2,8,8", "--all-variants", "--samples", "1", "--no-ceilings").results
+        let results = try report(
+            "matmul", "--shape", "2,8,8", "--all-variants", "--samples", "1", "--no-ceilings"
+        ).results
         let names = results.map(\.variant)
         #expect(names.count > 5 && Set(names).count == names.count)
-        let one = try report("matmul", "--shape", "2,8,8", "--variant", "general", "--samples", "1", "--no-ceilings").results
+        let one = try report(
+            "matmul", "--shape", "2,8,8", "--variant", "general", "--samples", "1", "--no-ceilings"
+        ).results
         #expect(one.map(\.variant) == ["general"])
     }
 
@@ -146,7 +150,7 @@ import Testing
     }
 
     @Test(arguments: [
-        (["zebra"], "zebra: no such kernel"), (["arithmetic_probe"], "states no shapes"),
+        (["zebra"], "zebra: no such kernel"),
         (["matmul", "--shape", "width=4"], "no such axis; its axes are: rows, columns, depth"),
         (["matmul", "--shape", "1,2,x"], "\"x\" is not a whole number"),
         (["matmul", "--shape", "1,,4"], "\"\" is not a whole number"),
@@ -175,12 +179,38 @@ import Testing
 
     @Test(arguments: [
         ["--samples", "0"], ["--samples", "x"], ["--working-set", "-1"], ["--weights", "f99"],
-        ["--variant", "general", "--all-variants"], ["--tune", "--device", "reference"], ["--tune", "--variant", "general"],
+        ["--variant", "general", "--all-variants"], ["--tune", "--device", "reference"],
+        ["--tune", "--variant", "general"], ["--suite"], ["--output", "/tmp"],
     ])
     func flagsOutsideTheirRange(arguments: [String]) throws {
         let outcome = try Program.run(["bench", "matmul", "--shape", "2,8,8"] + arguments)
         #expect(outcome.status != 0 && outcome.output == "")
         #expect(outcome.error.contains(arguments[0]))
+    }
+
+    @Test func theSuiteWritesATableAndItsFigures() throws {
+        let folder = try Scratch()
+        try FileManager.default.createDirectory(atPath: folder.path, withIntermediateDirectories: true)
+        let outcome = try Program.run("bench", "--suite", "--samples", "1", "--output", folder.path)
+        #expect(outcome.status == 0, "\(outcome.error)")
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted()
+        #expect(files.count == 2 && files[0].hasSuffix("-suite.json") && files[1].hasSuffix("-suite.md"))
+        let table = try String(contentsOfFile: folder.path + "/" + files[1], encoding: .utf8)
+        #expect(table == outcome.output && table.contains("| f32 512×3072×768 | `matmul`"))
+        let rows = try JSONDecoder().decode(
+            Suite.self, from: Data(contentsOf: URL(fileURLWithPath: folder.path + "/" + files[0]))
+        ).rows
+        #expect(rows.count >= 7 && rows.allSatisfy { $0.result.ceilingShare != nil && $0.goalMilliseconds > 0 })
+    }
+
+    private struct Suite: Decodable {
+        struct Row: Decodable {
+            let work: String
+            let goalMilliseconds: Double
+            let result: Report.Result
+        }
+
+        let rows: [Row]
     }
 
     @Test func theFusedFlavourWhereTheDeviceDoesNotFuseIsRefused() throws {

@@ -35,7 +35,8 @@ import VkdynSchedule
     }
 
     @Test func shapesOfOneClassAreJudgedTogether() throws {
-        let (five, eight) = (try timings(5, ["lanes8_rows5": 0.5, "lanes8_rows4": 0.6]), try timings(8, ["lanes8_rows4": 0.7]))
+        let five = try timings(5, ["lanes8_rows5": 0.5, "lanes8_rows4": 0.6])
+        let eight = try timings(8, ["lanes8_rows4": 0.7])
         #expect(five[0].call.callClass == eight[0].call.callClass)
         let tuning = Tuning(five + eight)
         // 1 + 1/0.7 against 1.2 + 1.

@@ -29,7 +29,7 @@ import VkdynKernels
         #expect(run.floats("result") == (0..<8).map { 1 + Float($0) / 65536 })
     }
 
-    @Test(arguments: [ElementType.f32, .f16, .u8]) func everyElementReadChangesTheResult(type: ElementType) {
+    @Test(arguments: [ElementType.f32, .f16, .bf16, .u8]) func everyElementReadChangesTheResult(type: ElementType) {
         var random = CaseGenerator(seed: 5)
         let made = ReadCeiling.makeCase(ReadCeiling.shapes.shape(["quads": 4100], storage: type), &random)
         let contents = made.contents[0]!

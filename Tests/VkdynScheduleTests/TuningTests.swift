@@ -24,8 +24,8 @@ import VkdynKernels
     }
 
     @Test func rowsFallIntoBucketsOfPowersOfTwo() {
-        #expect((0...17).map(Tuning.CallClass.bucket) == [0, 1, 2, 4, 4] + Array(repeating: 8, count: 4)
-            + Array(repeating: 16, count: 8) + [32])
+        let buckets = [0, 1, 2, 4, 4] + Array(repeating: 8, count: 4) + Array(repeating: 16, count: 8) + [32]
+        #expect((0...17).map(Tuning.CallClass.bucket) == buckets)
         #expect(callClass(rows: 5) == callClass(rows: 8))
         #expect(callClass(rows: 4) != callClass(rows: 5))
         #expect(callClass(rows: 1) != callClass(rows: 2))

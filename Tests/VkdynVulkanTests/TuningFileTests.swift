@@ -32,7 +32,8 @@ import VkdynSchedule
             let (tuning, note) = file.read()
             #expect(note == nil && tuning == all && tuning[call(8)] == "other" && tuning[call(12)] == "lanes8_rows4")
             // Nothing is left beside it.
-            #expect(try FileManager.default.contentsOfDirectory(atPath: url.deletingLastPathComponent().path).count == 1)
+            let folder = url.deletingLastPathComponent().path
+            #expect(try FileManager.default.contentsOfDirectory(atPath: folder).count == 1)
         }
     }
 

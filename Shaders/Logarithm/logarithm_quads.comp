@@ -1,0 +1,33 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+
+// One or more whole rows a workgroup, four elements an invocation and step, through a texel view; widths divisible by 4.
+
+#include "rows.glsl"
+#include "functions.glsl"
+
+#pragma vkdyn variant(quads1, tile = 1x16777216x1, ROWS = 1)
+#pragma vkdyn variant(quads4, tile = 4x16777216x1, ROWS = 4)
+
+layout(local_size_x = 64) in;
+
+layout(constant_id = 10) const uint ROWS = 1u;
+
+layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
+layout(binding = 1) uniform textureBuffer source;
+layout(std430, binding = 2) writeonly buffer Result { vec4 result[]; };
+
+layout(push_constant) uniform Parameters {
+    uint row_capacity;
+    uint width;
+};
+
+void main() {
+    uint row_count = min(rows.count, row_capacity);
+    uint first_row = gl_WorkGroupID.x * ROWS;
+    uint end = min(first_row + ROWS, row_count) * (width / 4u);
+    for (uint i = first_row * (width / 4u) + gl_LocalInvocationID.x; i < end; i += 64u) {
+        vec4 x = texelFetch(source, int(i));
+        result[i] = vec4(logarithm(x.x), logarithm(x.y), logarithm(x.z), logarithm(x.w));
+    }
+}
