@@ -124,7 +124,8 @@ struct RowProduct: CustomTestStringConvertible, Sendable {
             contents[index] = BufferContents(elementType: whole.elementType, bytes: bytes)
         }
         self.testCase = KernelCase(
-            label: testCase.label, contents: contents, parameters: testCase.parameters, constants: testCase.constants)
+            label: testCase.label, contents: contents, parameters: testCase.parameters, constants: testCase.constants,
+            cost: testCase.cost)
     }
 
     /// A call with these rows, in this order; rows from their number to the capacity hold NaN.
@@ -144,7 +145,8 @@ struct RowProduct: CustomTestStringConvertible, Sendable {
             kernel: kernel,
             testCase: KernelCase(
                 label: testCase.label, contents: contents,
-                parameters: [UInt32(capacity)] + testCase.parameters.dropFirst(), constants: testCase.constants),
+                parameters: [UInt32(capacity)] + testCase.parameters.dropFirst(), constants: testCase.constants,
+                cost: testCase.cost),
             rows: rows, capacity: capacity,
             results: kernel.interface.bindings.indices.filter {
                 rowBindings.contains(kernel.interface.bindings[$0].name)
