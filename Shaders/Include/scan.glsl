@@ -32,6 +32,8 @@ uvec2 lane_segment(uint count) {
 
 // Orders what the workgroup's lanes wrote to `coherent` buffers before against what they read from them after.
 void workgroup_buffer_barrier() {
+    // barrier() orders shared memory alone: the writers release buffers before it, and the readers acquire them after.
     memoryBarrierBuffer();
     barrier();
+    memoryBarrierBuffer();
 }

@@ -131,7 +131,7 @@ struct RowProduct: CustomTestStringConvertible, Sendable {
         }
         self.testCase = KernelCase(
             label: testCase.label, contents: contents, parameters: testCase.parameters, constants: testCase.constants,
-            cost: nil)
+            cost: testCase.cost)
     }
 
     /// A call with these rows, in this order; rows from their number to the capacity hold NaN.
@@ -152,7 +152,7 @@ struct RowProduct: CustomTestStringConvertible, Sendable {
             testCase: KernelCase(
                 label: testCase.label, contents: contents,
                 parameters: [UInt32(capacity)] + testCase.parameters.dropFirst(), constants: testCase.constants,
-                cost: nil),
+                cost: testCase.cost),
             rows: rows, capacity: capacity,
             results: kernel.interface.bindings.indices.filter {
                 rowBindings.contains(kernel.interface.bindings[$0].name)
