@@ -32,11 +32,16 @@ float fused_multiply_add(float a, float b, float c) {
 // The bound n of a loop over several accumulators, in a form that the driver cannot unroll: inlined hundreds of times,
 // the emulation takes drivers minutes to compile.
 uint unrolled(uint n) { return min(n, gl_NumWorkGroups.x + 65536u); }
+
+// In front of such a loop: whether the driver is asked to unroll it, for loops that it would not unroll unasked. After
+// the extension GL_EXT_control_flow_attributes.
+#define UNROLL
 #else
 float fused_multiply_add(float a, float b, float c) { return fma(a, b, c); }
 
 // The bound n of a loop over several accumulators, which the driver unrolls into registers.
 #define unrolled(n) (n)
+#define UNROLL [[unroll]]
 #endif
 
 float multiply_add(float a, float b, float c) {

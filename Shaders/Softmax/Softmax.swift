@@ -28,8 +28,9 @@ public enum Softmax: Kernel {
     }
 
     public static func variants(_ call: KernelCall<Softmax>, _ traits: DeviceTraits) -> [String] {
-        guard call.parameters.width % 4 == 0 else { return ["lanes"] }
-        return traits.kind == .cpu ? ["quads", "lanes"] : ["lanes", "quads"]
+        let texelCount = (Int(call.parameters.rowCapacity) * Int(call.parameters.width) + 3) / 4
+        guard texelCount <= traits.maximumTexels else { return ["lanes"] }
+        return traits.kind == .cpu ? ["texels", "lanes"] : ["lanes", "texels"]
     }
 
     public static func twin(_ b: Views, _ call: KernelCall<Softmax>) {
@@ -52,7 +53,7 @@ public enum Softmax: Kernel {
         var cases: [KernelCase] = []
         for (rows, width) in [
             (0, 8), (1, 1), (1, 4), (2, 63), (3, 64), (1, 65), (4, 60), (2, 68), (5, 132), (7, 300), (1, 1000), (9, 8),
-            (65, 16), (1, 4096),
+            (65, 16), (1, 4096), (5, 3), (9, 197), (6, 62), (3, 1027),
         ] {
             cases.append(
                 makeCase(
@@ -77,6 +78,19 @@ public enum Softmax: Kernel {
                 })
         }
         return cases
+    }
+
+    public static var shapes: ShapeSpace {
+        ShapeSpace([
+            ShapeAxis("rows", 0...200, standard: 2364), ShapeAxis("width", 1...600, standard: 197),
+            ShapeAxis("offset", 0...5, standard: 0),
+        ])
+    }
+
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        makeCase(
+            "rows \(shape["rows"]), width \(shape["width"])", rows: shape["rows"], capacity: shape["rows"],
+            width: shape["width"], offset: shape["offset"], random: &random)
     }
 
     private static func makeCase(
