@@ -3,7 +3,8 @@ public import VkdynCore
 /// Softmax attention of rows over key/value caches: row r of sequence i and query head h, which reads key/value head
 /// g = h / (headCount/kvHeadCount), gives
 /// `result[r, h] = Σⱼ e^(scoreⱼ − max) · value[i, g, j] / Σⱼ e^(scoreⱼ − max)` with
-/// `scoreⱼ = (query[r, h] · key[i, g, j]) · scale + bias(i, h, r, j)`, over the logical positions j that the row attends.
+/// `scoreⱼ = (query[r, h] · key[i, g, j]) · scale + bias(i, h, r, j)`, over the logical positions j that the row
+/// attends.
 ///
 /// | buffer     | shape                                                         | type     |
 /// |------------|---------------------------------------------------------------|----------|
@@ -17,10 +18,10 @@ public import VkdynCore
 /// | ancestors  | bases [sequences], then [rows, maxDepth], optional            | u32      |
 /// | result     | [rows, headCount, valueSize]                                  | f32      |
 ///
-/// Positions, windows, counts and slots count tokens. Rows r·sequenceRows ..< (r+1)·sequenceRows are of sequence r, and
+/// Positions, windows, counts and slots count tokens. Rows i·sequenceRows ..< (i+1)·sequenceRows are of sequence i, and
 /// read its caches alone; with sequenceRows 0 all rows are of one sequence. The caches lie as `KVAppend` leaves them.
-/// headSize and valueSize are 4 to 256 and multiples of 4, headCount a multiple of kvHeadCount, cacheCapacity a multiple
-/// of 64, maxDepth at least 1 with ancestors.
+/// headSize and valueSize are 4 to 256 and multiples of 4, headCount a multiple of kvHeadCount, cacheCapacity a
+/// multiple of 64, maxDepth at least 1 with ancestors.
 ///
 /// Which positions a row attends: a sequence has n keys, n being `keyCounts[i · keyCountStride]` if those are bound (a
 /// stride of 0 is one count for all, of 3 an array of `RowCount`), else keyCount. Without positions every row attends
@@ -31,8 +32,8 @@ public import VkdynCore
 /// through a tree of drafts, itself included.
 /// The bias of sequence i, head h, the r-th row of its sequence, at position p (0 without positions), and position j is
 /// element `biasOffset + i · biasSequenceStride + h · biasHeadStride + r · biasRowStride + p · biasPositionStride
-/// + j · biasKeyStride`, modulo 2³². So a full bias, a mask, relative positions (key stride 1, position or row stride −1)
-/// and log sizes of keys (key stride 1 alone) are all read as they lie; elements outside a row's range are not read.
+/// + j · biasKeyStride`, modulo 2³². So a full bias, a mask, relative positions (key stride 1, position or row stride
+/// −1) and log sizes of keys (key stride 1 alone) are all read as they lie; elements outside a row's range are not read.
 ///
 /// Reduction order: positions fall into blocks of 64 counted from position 0. A score is the dot product in ascending
 /// dimension from +0 (one chunk, the head being no longer than `dotProductChunk`), in the call's flavour, times scale,
@@ -51,7 +52,7 @@ public import VkdynCore
 /// Source: Vaswani et al., arXiv 1706.03762; blocks after FlashAttention, arXiv 2205.14135; shared key/value heads,
 /// arXiv 2305.13245; ancestors after SpecInfer, arXiv 2305.09781; relative positions, arXiv 1910.10683; log sizes of
 /// keys, arXiv 2210.09461.
-/// Error: at most 2⁻²⁴ · (2 · (headSize + 4) · (Σ_d|query·key| · scale + |bias|) + blocks + 80) · Σⱼ softmaxⱼ · |value|,
+/// Error: at most 2⁻²⁴ · (2 · (headSize + 4) · (Σ_d|query·key| · scale + |bias|) + blocks + 80) · Σⱼ softmaxⱼ·|value|,
 /// in the separate flavour, for the widened caches.
 public enum Attention: Kernel {
     /// Logical positions of a block.

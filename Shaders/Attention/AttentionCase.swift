@@ -72,7 +72,8 @@ extension Attention {
             (self.label, self.positions, self.keys) = (label, positions, keys)
             self.rows = positions?.count ?? rows ?? 0
             (count, capacity) = (self.rows, self.rows)
-            (self.heads, self.kvHeads, self.headSize, valueSize, self.cache) = (heads, kvHeads, headSize, headSize, cache)
+            (self.heads, self.kvHeads, self.cache) = (heads, kvHeads, cache)
+            (self.headSize, valueSize) = (headSize, headSize)
             change(&self)
         }
 

@@ -183,7 +183,8 @@ void main() {
         uint first = block * BLOCK > begin ? block * BLOCK : begin;
         uint stop = min(block * BLOCK + BLOCK - 1u, last) + 1u;
         for (uint p = first; p < stop; p++) {
-            uint place = HAS_ANCESTORS ? slots[(parity * GROUPS + group) * BLOCK + p % BLOCK] : min(p, cache_capacity - 1u);
+            uint place = HAS_ANCESTORS ? slots[(parity * GROUPS + group) * BLOCK + p % BLOCK]
+                                       : min(p, cache_capacity - 1u);
             uint value = (cache_head * cache_capacity + place) * value_size + lane;
             float v[DIMENSIONS];
             for (uint d = 0u; d < DIMENSIONS; d++) {

@@ -94,7 +94,7 @@ extension KVAppend {
                 source[offset + 1] = .nan
                 source[offset + heads * headSize + 2] = -0.0
             }
-            if let values { source.replaceSubrange(0..<min(values.count, source.count), with: values.prefix(source.count)) }
+            if let values { source.replaceSubrange(0..<values.count, with: values) }
             let ownRows = sequenceRows == 0 ? max(capacity, 1) : sequenceRows
             let sequences = max(1, (capacity + ownRows - 1) / ownRows)
             // Slots in a stride that leaves gaps; one of several is out of range.
@@ -103,8 +103,8 @@ extension KVAppend {
                     ? UInt32(cache + row) : UInt32((row % ownRows * 37 + 63) % cache)
             }
             return KVAppend.makeCase(
-                "\(label) rows \(count) of \(capacity), \(sequences) sequences, heads \(heads) of \(headSize)/\(valueSize), "
-                    + "offset \(offset), stride \(stride), slots \(cache), \(type.rawValue)",
+                "\(label) rows \(count) of \(capacity), \(sequences) sequences, heads \(heads) of \(headSize)/"
+                    + "\(valueSize), offset \(offset), stride \(stride), slots \(cache), \(type.rawValue)",
                 Contents(
                     rows: .structure(RowCount(count: UInt32(count), capacity: UInt32(capacity))),
                     slots: hasSlots ? .words(slots) : nil, source: .floats(source),
