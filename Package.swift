@@ -76,6 +76,7 @@ let package = Package(
         .target(name: "VkdynKernels", dependencies: ["VkdynCore"], path: "Shaders", plugins: ["CompileShaders"]),
         .target(name: "VkdynSchedule", dependencies: ["VkdynCore", "VkdynKernels"]),
         .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
+        .target(name: "VkdynBenchmark", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
         .target(
@@ -93,13 +94,16 @@ let package = Package(
         .executableTarget(
             name: "vkdyn",
             dependencies: [
-                "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan", "VkdynFormats",
-                "VkdynModels", "VkdynTechniques",
+                "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark", "VkdynVulkan",
+                "VkdynFormats", "VkdynModels", "VkdynTechniques",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "CommandTests", dependencies: ["vkdyn"]),
         .testTarget(
             name: "VkdynScheduleTests", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference"]),
+        .testTarget(
+            name: "VkdynBenchmarkTests",
+            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark"]),
         .testTarget(
             name: "VkdynVulkanTests",
             dependencies: ["CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan"]),

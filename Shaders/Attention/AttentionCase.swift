@@ -111,7 +111,8 @@ extension Attention {
                 if special != nil { for h in 0..<heads { values[h * headSize] = 1 } }
                 source.replaceSubrange(row * sourceStride..<row * sourceStride + values.count, with: values)
             }
-            let (keys, values) = caches(&random)
+            let isWritten = writtenSlots
+            let (keys, values) = caches(isWritten, &random)
             let (layout, biases) = biasValues(&random)
             let parameters = Parameters(
                 rowCapacity: capacity, sequenceRows: sequenceRows, headCount: heads, kvHeadCount: kvHeads,
@@ -130,7 +131,16 @@ extension Attention {
                     valueCache: .floats(values, as: type), bias: biases.map { .floats($0) },
                     keyCounts: hasKeyCounts ? .words(countWords) : nil, ancestors: ancestors.map { .words($0) },
                     result: .unwritten(capacity * heads * valueSize)),
-                parameters)
+                parameters, cost: cost(isWritten))
+        }
+
+        /// Of the entries that the rows attend, and the slots that hold something.
+        private func cost(_ isWritten: [Bool]) -> Cost {
+            let entries = (0..<rowCount).reduce(0) { $0 + range($1).count } * heads
+            let cached = isWritten.count { $0 } * kvHeads * (headSize + valueSize)
+            return Cost(
+                operations: entries * (2 * (headSize + valueSize) + 24),
+                bytes: rowCount * heads * (headSize + valueSize) * 4 + cached * type.byteCount)
         }
 
         private var countStride: Int { keyCountStride ?? (hasKeyCounts && (keys?.count ?? 1) > 1 ? 1 : 0) }
@@ -155,14 +165,20 @@ extension Attention {
 
         // MARK: Caches
 
-        private func caches(_ random: inout CaseGenerator) -> (keys: [Float], values: [Float]) {
-            // Only slots that some row attends are written.
+        /// Slots that some row attends, [sequences, cache].
+        private var writtenSlots: [Bool] {
             var isWritten = [Bool](repeating: false, count: sequences * cache)
             for row in 0..<rowCount {
                 for position in range(row) where !(bias == .mask && position % 5 == 3) {
                     isWritten[sequence(row) * cache + slot(row, position)] = true
                 }
             }
+            return isWritten
+        }
+
+        private func caches(
+            _ isWritten: [Bool], _ random: inout CaseGenerator
+        ) -> (keys: [Float], values: [Float]) {
             var keys = [Float](repeating: .nan, count: sequences * kvHeads * cache * headSize)
             var values = [Float](repeating: .nan, count: sequences * kvHeads * cache * valueSize)
             for plane in 0..<sequences * kvHeads {

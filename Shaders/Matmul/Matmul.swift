@@ -140,8 +140,9 @@ public enum Matmul: Kernel {
             [
                 ShapeAxis("rows", 0...80, standard: 512), ShapeAxis("columns", 1...400, standard: 3072),
                 ShapeAxis("depth", 0...1100, multiple: 4, standard: 768),
-                ShapeAxis("activation", 0...Activation.allCases.count - 1, standard: 0), .flag("bias"),
-                .flag("residual"),
+                ShapeAxis(
+                    "activation", 0...Activation.allCases.count - 1, standard: 0,
+                    maximum: Activation.allCases.count - 1), .flag("bias"), .flag("residual"),
             ], storage: [.f32, .f16, .bf16])
     }
 

@@ -23,8 +23,9 @@ public enum Softmax: Kernel {
 
     public static func cost(_ call: KernelCall<Softmax>) -> Cost {
         let (rows, width) = (Int(call.parameters.rowCapacity), Int(call.parameters.width))
-        // An exponential counts as twenty operations, as its polynomial and scaling do.
-        return Cost(operations: 44 * rows * width, bytes: 2 * rows * width * 4)
+        // An exponential counts as twenty operations, as its polynomial and scaling do; maximum, difference, sum and
+        // scaling as one each. The second time that a shader computes it is not the result's need.
+        return Cost(operations: 24 * rows * width, bytes: 2 * rows * width * 4)
     }
 
     public static func variants(_ call: KernelCall<Softmax>, _ traits: DeviceTraits) -> [String] {
@@ -81,16 +82,13 @@ public enum Softmax: Kernel {
     }
 
     public static var shapes: ShapeSpace {
-        ShapeSpace([
-            ShapeAxis("rows", 0...200, standard: 2364), ShapeAxis("width", 1...600, standard: 197),
-            ShapeAxis("offset", 0...5, standard: 0),
-        ])
+        ShapeSpace([ShapeAxis("rows", 0...100, standard: 2364), ShapeAxis("width", 1...5000, standard: 197)])
     }
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
         makeCase(
-            "rows \(shape["rows"]), width \(shape["width"])", rows: shape["rows"], capacity: shape["rows"],
-            width: shape["width"], offset: shape["offset"], random: &random)
+            "\(shape)", rows: shape["rows"], capacity: shape["rows"], width: shape["width"],
+            offset: Int.random(in: 0..<4, using: &random), random: &random)
     }
 
     private static func makeCase(

@@ -4,18 +4,23 @@ public struct KernelCase: Sendable {
     public let contents: [BufferContents?]
     public let parameters: [UInt32]
     public let constants: [UInt32]
+    /// What this call takes at least, where its contents decide that (how far rows attend, how many are routed) and the
+    /// kernel's `cost` knows the capacity alone.
+    public let cost: Cost?
 }
 
 extension Kernel {
     /// - Parameters:
     ///   - label: what is special about the case, as in `rows 17, columns 5, depth 257`.
     ///   - rows: for a kernel with counted rows, the count lies in the contents themselves.
+    ///   - cost: nil where the kernel's own `cost` is true of this call.
     public static func makeCase(
         _ label: String, _ contents: Contents, _ parameters: Parameters,
-        _ constants: Constants = Constants()
+        _ constants: Constants = Constants(), cost: Cost? = nil
     ) -> KernelCase {
         KernelCase(
-            label: label, contents: contents.values, parameters: parameters.words, constants: constants.words)
+            label: label, contents: contents.values, parameters: parameters.words, constants: constants.words,
+            cost: cost)
     }
 }
 

@@ -8,16 +8,21 @@ public struct ShapeAxis: Sendable {
     public let multiple: Int
     /// The value of a benchmark that does not name the axis.
     public let standard: Int
+    /// The largest value that the kernel takes at all; nil where only memory bounds it.
+    public let maximum: Int?
 
-    public init(_ name: String, _ range: ClosedRange<Int>, multiple: Int = 1, standard: Int) {
+    public init(
+        _ name: String, _ range: ClosedRange<Int>, multiple: Int = 1, standard: Int, maximum: Int? = nil
+    ) {
         self.name = name
         self.range = range
         self.multiple = multiple
         self.standard = standard
+        self.maximum = maximum
     }
 
     /// A switch of the call, such as whether there is a bias.
-    public static func flag(_ name: String) -> ShapeAxis { ShapeAxis(name, 0...1, standard: 0) }
+    public static func flag(_ name: String) -> ShapeAxis { ShapeAxis(name, 0...1, standard: 0, maximum: 1) }
 
     func draw(_ random: inout CaseGenerator) -> Int {
         let (low, high) = (range.lowerBound / multiple, range.upperBound / multiple)
@@ -76,6 +81,9 @@ public struct Shape: Sendable, CustomStringConvertible {
     }
 
     public func has(_ name: String) -> Bool { self[name] != 0 }
+
+    /// Every axis by name.
+    public var named: [String: Int] { values }
 
     public var description: String {
         values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")

@@ -25,6 +25,7 @@ public final class LockstepDevice: Device {
     public var report: Report { state.withLock { $0.report } }
     public var description: DeviceDescription { inner.description }
     public var traits: DeviceTraits { inner.traits }
+    public var tuning: Tuning { inner.tuning }
     public var counters: DeviceCounters { inner.counters }
 
     public func makeBuffer(

@@ -4,6 +4,8 @@ public import VkdynCore
 public protocol Device: AnyObject, Sendable {
     var description: DeviceDescription { get }
     var traits: DeviceTraits { get }
+    /// What was measured on this device; plans choose variants by it.
+    var tuning: Tuning { get }
     /// What this device has done since it was made.
     var counters: DeviceCounters { get }
 
@@ -120,6 +122,11 @@ public enum DeviceError: UserFacingError, Equatable {
         case .differs(let report): report
         }
     }
+}
+
+extension Device {
+    /// A device that nobody measures.
+    public var tuning: Tuning { Tuning() }
 }
 
 // MARK: Typed access

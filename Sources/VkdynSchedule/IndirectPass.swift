@@ -6,27 +6,24 @@ import VkdynKernels
 /// Each time a count is written, one `DispatchSetup` turns it into the workgroup counts of every call that runs over
 /// it until it is written again; a count of zero skips them all.
 enum IndirectPass {
+    /// - Parameter choose: the variant of a call.
     static func lower(
-        _ dispatches: [Dispatch], traits: DeviceTraits, choose: ([VariantInterface]) -> VariantInterface?
+        _ dispatches: [Dispatch], choose: (Dispatch) -> VariantInterface?
     ) -> (steps: [Plan.Step], tables: [Plan.Table]) {
         var steps: [Plan.Step] = []
         for dispatch in dispatches {
             let work = dispatch.kernel.work(parameters: dispatch.parameters)
             // A call without work is no call.
             if work.isEmpty { continue }
-            steps.append(step(dispatch, work, traits, choose))
+            steps.append(step(dispatch, work, choose))
         }
-        return insertSetups(steps, traits)
+        return insertSetups(steps)
     }
 
     private static func step(
-        _ dispatch: Dispatch, _ work: WorkExtent, _ traits: DeviceTraits,
-        _ choose: ([VariantInterface]) -> VariantInterface?
+        _ dispatch: Dispatch, _ work: WorkExtent, _ choose: (Dispatch) -> VariantInterface?
     ) -> Plan.Step {
-        let variants = dispatch.kernel.variants(
-            parameters: dispatch.parameters, constants: dispatch.constants,
-            elements: dispatch.buffers.map { $0?.elementType }, traits: traits)
-        guard let variant = choose(variants) else {
+        guard let variant = choose(dispatch) else {
             preconditionFailure("\(dispatch.kernel.interface.name) offers no variant for \(dispatch.label)")
         }
         return Plan.Step(
@@ -39,9 +36,7 @@ enum IndirectPass {
         var members: [Int]
     }
 
-    private static func insertSetups(
-        _ steps: [Plan.Step], _ traits: DeviceTraits
-    ) -> (steps: [Plan.Step], tables: [Plan.Table]) {
+    private static func insertSetups(_ steps: [Plan.Step]) -> (steps: [Plan.Step], tables: [Plan.Table]) {
         var groups: [Group] = []
         var open: [Int: Int] = [:]
         for (index, step) in steps.enumerated() {
@@ -86,7 +81,7 @@ enum IndirectPass {
                 kernel: DispatchSetup.self, buffers: [group.rows.buffer, table.buffer, arguments],
                 parameters: [UInt32(group.members.count)], constants: [], rows: nil, label: label)
             let work = DispatchSetup.work(parameters: setup.parameters)
-            setups.append((group.members[0], step(setup, work, traits, { $0.first })))
+            setups.append((group.members[0], step(setup, work) { _ in DispatchSetup.interface.variants.first }))
         }
         for (position, step) in setups.sorted(by: { $0.position > $1.position }) {
             result.insert(step, at: position)

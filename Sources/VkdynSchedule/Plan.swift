@@ -41,20 +41,33 @@ public struct Plan: Sendable {
 
     /// - Parameters:
     ///   - traits: the device that variants are chosen for; the bits do not depend on it.
+    ///   - tuning: what was measured on the device; the bits do not depend on it either.
     ///   - variant: picks among the legal variants of each call, the best first; `verify` runs them all.
     public init(
         _ recording: Recording, label: String, traits: DeviceTraits, flavour: Flavour = .separate,
-        variant: ([VariantInterface]) -> VariantInterface? = { $0.first }
+        tuning: Tuning = Tuning(), variant: ([VariantInterface]) -> VariantInterface? = { $0.first }
     ) {
         self.label = label
         self.flavour = flavour
-        let lowered = IndirectPass.lower(recording.dispatches, traits: traits, choose: variant)
+        let lowered = IndirectPass.lower(recording.dispatches) { dispatch in
+            variant(
+                tuning.variants(
+                    dispatch.kernel, parameters: dispatch.parameters, constants: dispatch.constants,
+                    elements: dispatch.buffers.map { $0?.elementType }, flavour: flavour, traits: traits))
+        }
         steps = lowered.steps
         tables = lowered.tables
         arena = [:]
         arenaByteCount = 0
         (arena, arenaByteCount) = ArenaPass.place(steps, tables: Set(tables.map(\.buffer.id)))
         BarrierPass.place(in: &steps, arena: arena)
+    }
+
+    /// The same plan with a barrier before every step, so that no two run at once: for measurements.
+    public func isolated() -> Plan {
+        var plan = self
+        for index in plan.steps.indices { plan.steps[index].needsBarrier = true }
+        return plan
     }
 }
 

@@ -205,7 +205,7 @@ final class PipelineCache: @unchecked Sendable {
 
     init(device: DeviceHandle) {
         self.device = device
-        file = Self.file(for: device.physical)
+        file = CacheFile.url(device.physical, suffix: "pipelines")
         let data = file.flatMap { try? Data(contentsOf: $0) } ?? Data()
         var cache: VkPipelineCache?
         data.withUnsafeBytes { bytes in
@@ -221,8 +221,7 @@ final class PipelineCache: @unchecked Sendable {
 
     deinit { device.functions.vkDestroyPipelineCache(device.handle, handle, nil) }
 
-    /// Best effort: a cache that cannot be written costs time at the next start and nothing else. Written beside
-    /// its place and renamed, so that it is never half there.
+    /// Best effort: a cache that cannot be written costs time at the next start and nothing else.
     func save() {
         guard let handle, let file else { return }
         var count = 0
@@ -234,24 +233,6 @@ final class PipelineCache: @unchecked Sendable {
             device.functions.vkGetPipelineCacheData(device.handle, handle, &count, $0.baseAddress)
         }
         guard result == VK_SUCCESS else { return }
-        try? FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try? data.prefix(count).write(to: file, options: .atomic)
-    }
-
-    private static func file(for device: PhysicalDevice) -> URL? {
-        let environment = ProcessInfo.processInfo.environment
-        // The XDG specification ignores paths that are not absolute.
-        let base = environment["XDG_CACHE_HOME"].flatMap { $0.hasPrefix("/") ? URL(fileURLWithPath: $0) : nil }
-            ?? environment["HOME"].map { URL(fileURLWithPath: $0).appendingPathComponent(".cache") }
-        let uuid = withUnsafeBytes(of: device.properties.pipelineCacheUUID) { bytes in
-            bytes.map { byte in
-                let text = String(byte, radix: 16)
-                return text.count == 1 ? "0" + text : text
-            }.joined()
-        }
-        let properties = device.properties
-        let name = "\(properties.vendorID)-\(properties.deviceID)-\(properties.driverVersion)-\(uuid).pipelines"
-        return base?.appendingPathComponent("vkdyn").appendingPathComponent(name)
+        try? CacheFile.write(data.prefix(count), to: file)
     }
 }

@@ -10,10 +10,13 @@ public final class VulkanDevice: SteppableDevice {
         public var validation = false
         /// Runs the fused flavour through its exact emulation, for devices that do not fuse.
         public var emulatesFused = false
+        /// Chooses variants by what `vkdyn bench --tune` has measured, where it has.
+        public var usesTuning = true
 
-        public init(validation: Bool = false, emulatesFused: Bool = false) {
+        public init(validation: Bool = false, emulatesFused: Bool = false, usesTuning: Bool = true) {
             self.validation = validation
             self.emulatesFused = emulatesFused
+            self.usesTuning = usesTuning
         }
     }
 
@@ -23,6 +26,10 @@ public final class VulkanDevice: SteppableDevice {
     let options: Options
     /// Bound where an optional buffer is absent.
     let absent: VulkanBuffer
+    /// Why the kept tuning was passed over; nil where nothing is wrong with it.
+    public let tuningNote: String?
+    private let tuningFile: TuningFile?
+    private let tunings: Mutex<Tuning>
     private let timeline: Timeline
     private let submission = Mutex(Submission())
 
@@ -39,6 +46,12 @@ public final class VulkanDevice: SteppableDevice {
         self.options = options
         absent = try VulkanBuffer(device: device, pool: pool, byteCount: 256, placement: .device, label: "absent")
         timeline = try Timeline(device)
+        tuningFile = CacheFile.url(physical, suffix: "tuning.json").map {
+            TuningFile(url: $0, device: physical.description)
+        }
+        let kept = options.usesTuning ? tuningFile?.read() : nil
+        tunings = Mutex(kept?.tuning ?? Tuning())
+        tuningNote = kept?.note
     }
 
     deinit { pipelines.save() }
@@ -50,6 +63,17 @@ public final class VulkanDevice: SteppableDevice {
     public var canEmulateFused: Bool { device.physical.hasFloat64 }
     public var traits: DeviceTraits { device.physical.traits }
     public var counters: DeviceCounters { submission.withLock { $0.counters } }
+    public var tuning: Tuning { tunings.withLock { $0 } }
+
+    /// Chooses variants by `tuning` from now on, and keeps it in the user's cache folder for this device and driver.
+    /// - Returns: the file.
+    @discardableResult
+    public func keep(_ tuning: Tuning) throws(TuningFileError) -> String {
+        guard let tuningFile else { throw TuningFileError(path: nil) }
+        let all = try tuningFile.add(tuning)
+        tunings.withLock { $0 = all }
+        return tuningFile.url.path
+    }
 
     public func makeBuffer(
         _ elementType: ElementType, count: Int, placement: BufferPlacement, label: String

@@ -22,4 +22,15 @@ struct DeviceOptions: ParsableArguments {
         guard opened.canEmulateFused else { return (opened, [.separate]) }
         return (try DeviceList(options: .init(emulatesFused: true)).open(device), Flavour.allCases)
     }
+
+    /// The device, if it runs the flavour itself.
+    func open(for flavour: Flavour) throws -> any Device {
+        if device == "reference" { return ReferenceDevice() }
+        let opened = try DeviceList().open(device)
+        if flavour == .fused, !(try opened.probe().isFused) {
+            throw SetupError(
+                "--flavour fused: \(opened.description.name) rounds a fused multiply-add twice; use --flavour separate")
+        }
+        return opened
+    }
 }

@@ -53,6 +53,7 @@ struct SpeculativeComparison {
             return (ReferenceDevice(), nil)
         }
         let device = try DeviceList().open(options.device.device)
+        if let note = device.tuningNote { Console(isJSON: options.json).note(note) }
         let exactness = try device.probe()
         if let reason = exactness.reason {
             Console(isJSON: options.json).note("\(device.description.name) is not exact: \(reason)")

@@ -219,7 +219,8 @@ public final class Decoder: @unchecked Sendable {
     }
 
     private func prepare(_ recording: Recording, _ label: String) throws(DeviceError) -> any PreparedPlan {
-        let plan = Plan(recording, label: label, traits: device.traits, flavour: configuration.flavour)
+        let plan = Plan(
+            recording, label: label, traits: device.traits, flavour: configuration.flavour, tuning: device.tuning)
         plans.append(plan)
         return try device.prepare(plan)
     }
