@@ -164,7 +164,8 @@ extension Attention {
         ShapeSpace(
             [
                 ShapeAxis("rows", 0...24, standard: 197), ShapeAxis("keys", 1...260, standard: 197),
-                ShapeAxis("heads", 1...4, standard: 12), ShapeAxis("headSize", 4...256, multiple: 4, standard: 64, maximum: 256),
+                ShapeAxis("heads", 1...4, standard: 12),
+                ShapeAxis("headSize", 4...256, multiple: 4, standard: 64, maximum: 256),
                 // Query heads of one key/value head.
                 ShapeAxis("sharing", 1...4, standard: 1),
                 ShapeAxis("valueSize", 0...256, multiple: 4, standard: 0, maximum: 256),
