@@ -11,195 +11,206 @@ extension Attention {
 
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 16)
-        var cases: [KernelCase] = []
-        func add(_ case: Case) { cases.append(`case`.make(&random)) }
-        add(Case("no rows", positions: [], heads: 2, kvHeads: 1, headSize: 32, cache: 64))
-        add(Case("first token", positions: [0], heads: 1, kvHeads: 1, headSize: 32, cache: 64))
+        return (causalCases + treeCases + fullCases + biasCases + batchCases).map { $0.make(&random) }
+    }
+
+    private static var causalCases: [Case] {
+        var cases = [
+            Case("no rows", positions: [], heads: 2, kvHeads: 1, headSize: 32, cache: 64),
+            Case("first token", positions: [0], heads: 1, kvHeads: 1, headSize: 32, cache: 64),
+            Case("prefill", positions: Array(0..<67), heads: 2, kvHeads: 1, headSize: 32, cache: 128) { $0.extra = 8 },
+            Case("decode", positions: [1099], heads: 8, kvHeads: 2, headSize: 64, cache: 1152),
+            Case("long window", positions: [700, 1099], heads: 2, kvHeads: 1, headSize: 32, cache: 1152) {
+                $0.window = 600
+            },
+            Case("verify 5", positions: Array(190..<195), heads: 4, kvHeads: 4, headSize: 64, cache: 256),
+            Case("encoder", positions: Array(repeating: 76, count: 77), heads: 3, kvHeads: 3, headSize: 64, cache: 128),
+            Case("awkward stride", positions: [10, 80, 81], heads: 3, kvHeads: 3, headSize: 36, cache: 128) {
+                $0.extra = 3
+            },
+            Case("3 of 9", positions: [5, 66, 130], heads: 2, kvHeads: 2, headSize: 64, cache: 192) { $0.capacity = 9 },
+            Case("0 of 4", positions: [], heads: 2, kvHeads: 2, headSize: 64, cache: 64) { $0.capacity = 4 },
+            Case("9 over a capacity of 3", positions: [7, 8, 9], heads: 2, kvHeads: 2, headSize: 64, cache: 64) {
+                $0.count = 9
+            },
+        ]
         for position in [62, 63, 64, 65, 127, 128, 300] {
-            add(Case("position \(position)", positions: [position], heads: 2, kvHeads: 2, headSize: 64, cache: 320))
+            cases.append(
+                Case("position \(position)", positions: [position], heads: 2, kvHeads: 2, headSize: 64, cache: 320))
         }
         for (headSize, heads, kvHeads) in [
-            (36, 3, 1), (64, 12, 12), (64, 7, 1), (64, 8, 2), (68, 4, 1), (128, 4, 2), (132, 2, 1), (256, 4, 4),
+            (4, 2, 1), (36, 3, 1), (64, 12, 12), (64, 7, 1), (64, 8, 2), (68, 4, 1), (128, 4, 2), (132, 2, 1),
+            (160, 2, 2), (256, 4, 4),
         ] {
-            add(
-                Case(
-                    "head size \(headSize)", positions: [70, 3, 129], heads: heads, kvHeads: kvHeads, headSize: headSize,
-                    cache: 192, extra: 4))
+            for type in [ElementType.f32, .f16] {
+                cases.append(
+                    Case(
+                        "head size \(headSize)", positions: [70, 3, 129], heads: heads, kvHeads: kvHeads,
+                        headSize: headSize, cache: 192
+                    ) {
+                        ($0.extra, $0.type) = (4, type)
+                    })
+            }
         }
-        add(Case("prefill", positions: Array(0..<67), heads: 2, kvHeads: 1, headSize: 32, cache: 128, extra: 8))
-        add(Case("decode", positions: [1099], heads: 8, kvHeads: 2, headSize: 64, cache: 1152))
-        add(Case("long window", positions: [700, 1099], heads: 2, kvHeads: 1, headSize: 32, cache: 1152, window: 600))
-        add(Case("verify 5", positions: Array(190..<195), heads: 4, kvHeads: 4, headSize: 64, cache: 256))
-        add(Case("encoder", positions: Array(repeating: 76, count: 77), heads: 3, kvHeads: 3, headSize: 64, cache: 128))
+        for (headSize, valueSize, heads, kvHeads) in [(192, 128, 4, 1), (64, 32, 2, 2), (20, 256, 2, 1)] {
+            for type in [ElementType.f32, .f16] {
+                cases.append(
+                    Case(
+                        "value size \(valueSize)", positions: [70, 3, 129], heads: heads, kvHeads: kvHeads,
+                        headSize: headSize, cache: 192
+                    ) {
+                        ($0.valueSize, $0.type) = (valueSize, type)
+                    })
+            }
+        }
         for window in [1, 5, 63, 64, 65, 100] {
-            add(
+            cases.append(
                 Case(
                     "window \(window)", positions: [0, 4, 5, 63, 64, 99, 100, 128, 191], heads: 2, kvHeads: 1,
-                    headSize: 32, cache: 192, window: window))
+                    headSize: 32, cache: 192
+                ) { $0.window = window })
         }
-        add(
-            Case(
-                "awkward stride", positions: [10, 80, 81], heads: 3, kvHeads: 3, headSize: 36, cache: 128, extra: 3))
-        add(Case("3 of 9", positions: [5, 66, 130], capacity: 9, heads: 2, kvHeads: 2, headSize: 64, cache: 192))
-        add(Case("0 of 4", positions: [], capacity: 4, heads: 2, kvHeads: 2, headSize: 64, cache: 64))
-        add(
-            Case(
-                "9 over a capacity of 3", positions: [7, 8, 9], count: 9, heads: 2, kvHeads: 2, headSize: 64, cache: 64))
-        // A tree below position 60 or 130: paths that share and part, in slots out of order.
-        add(
-            Case(
-                "ancestors from 60", positions: [60, 61, 61, 62, 63, 66], heads: 4, kvHeads: 2, headSize: 64, cache: 128,
-                base: 60, maxDepth: 8))
-        add(
-            Case(
-                "ancestors from 130", positions: [130, 131, 131], capacity: 5, heads: 3, kvHeads: 3, headSize: 128,
-                cache: 192, base: 130, maxDepth: 2))
-        add(
-            Case(
-                "ancestors, window 6", positions: [60, 64, 66], heads: 2, kvHeads: 2, headSize: 32, cache: 128,
-                window: 6, base: 60, maxDepth: 7))
         for special in Special.allCases {
-            add(
+            cases.append(
+                Case("\(special)", positions: [3, 69, 130], heads: 2, kvHeads: 1, headSize: 32, cache: 192) {
+                    $0.special = special
+                })
+        }
+        // A row sees its own token alone, whose value is so the result.
+        cases.append(
+            Case("every f16", positions: Array(0..<256), heads: 1, kvHeads: 1, headSize: 256, cache: 256) {
+                ($0.type, $0.window, $0.special) = (.f16, 1, .everyHalf)
+            })
+        return cases
+    }
+
+    /// Trees below position 60 or 130: paths that share and part, in slots out of order.
+    private static var treeCases: [Case] {
+        [
+            Case(
+                "ancestors from 60", positions: [60, 61, 61, 62, 63, 66], heads: 4, kvHeads: 2, headSize: 64, cache: 128
+            ) { ($0.base, $0.maxDepth) = (60, 8) },
+            Case(
+                "ancestors from 130", positions: [130, 131, 131], heads: 3, kvHeads: 3, headSize: 128, cache: 192
+            ) { ($0.capacity, $0.base, $0.maxDepth) = (5, 130, 2) },
+            Case("ancestors, window 6", positions: [60, 64, 66], heads: 2, kvHeads: 2, headSize: 32, cache: 128) {
+                ($0.window, $0.base, $0.maxDepth) = (6, 60, 7)
+            },
+            Case(
+                "ancestors in two sequences", positions: [60, 61, 62, 60, 61, 61], heads: 4, kvHeads: 2, headSize: 32,
+                cache: 128
+            ) { ($0.sequenceRows, $0.base, $0.maxDepth, $0.type) = (3, 60, 3, .f16) },
+        ]
+    }
+
+    private static var fullCases: [Case] {
+        var cases: [Case] = []
+        for (rows, keys, cache) in [(1, 1, 64), (9, 64, 64), (17, 65, 128), (33, 77, 128), (2, 0, 64), (3, 192, 192)] {
+            cases.append(
+                Case("full \(keys)", rows: rows, keys: [keys], heads: 4, kvHeads: 2, headSize: 40, cache: cache))
+        }
+        for type in [ElementType.f32, .f16] {
+            cases.append(
+                Case("keys counted", rows: 11, keys: [70], heads: 2, kvHeads: 2, headSize: 64, cache: 128) {
+                    ($0.hasKeyCounts, $0.type) = (true, type)
+                })
+        }
+        // A count may cut what positions allow, even to nothing.
+        cases.append(
+            Case("positions and keys", positions: [10, 64, 100, 101], heads: 2, kvHeads: 1, headSize: 32, cache: 128) {
+                ($0.keys, $0.window) = ([70], 30)
+            })
+        return cases
+    }
+
+    private static var biasCases: [Case] {
+        var cases: [Case] = []
+        for kind in BiasKind.allCases {
+            for (rows, keys, heads, kvHeads, headSize) in [(10, 77, 2, 2, 64), (3, 130, 4, 1, 32), (1, 64, 8, 2, 128)] {
+                cases.append(
+                    Case(
+                        "bias \(kind)", rows: rows, keys: [keys], heads: heads, kvHeads: kvHeads, headSize: headSize,
+                        cache: 192
+                    ) { $0.bias = kind })
+            }
+            cases.append(
+                Case("bias \(kind)", rows: 12, keys: [70, 9, 128], heads: 2, kvHeads: 1, headSize: 32, cache: 128) {
+                    ($0.sequenceRows, $0.hasKeyCounts, $0.bias) = (4, true, kind)
+                })
+            cases.append(
                 Case(
-                    "\(special)", positions: [3, 69, 130], heads: 2, kvHeads: 1, headSize: 32, cache: 192,
-                    special: special))
+                    "causal bias \(kind)", positions: [5, 64, 65, 130, 0], heads: 4, kvHeads: 2, headSize: 32,
+                    cache: 192
+                ) { $0.bias = kind })
         }
         return cases
     }
 
-    /// What a case puts into the caches beside random numbers.
-    private enum Special: CaseIterable {
-        /// A key with a NaN, in the second block.
-        case keyNaN
-        /// Every key of the first block gives −∞: it weighs nothing beside the second.
-        case firstBlockNegative
-        /// Every key gives −∞.
-        case allNegative
-        /// One score of +∞.
-        case keyInfinity
-        /// Values with NaN and infinities.
-        case values
-        /// All scores equal.
-        case ties
-        /// Scores so far apart that all weights but one underflow.
-        case farApart
+    private static var batchCases: [Case] {
+        var cases = [
+            Case("batch, decode", positions: [3, 64, 190], heads: 4, kvHeads: 1, headSize: 64, cache: 192) {
+                $0.sequenceRows = 1
+            },
+            Case("batch, window", positions: [1, 70, 63, 64, 3, 130], heads: 2, kvHeads: 1, headSize: 32, cache: 192) {
+                ($0.sequenceRows, $0.window) = (2, 20)
+            },
+            Case("batch, stride 3", rows: 10, keys: [33, 100], heads: 2, kvHeads: 2, headSize: 32, cache: 128) {
+                ($0.sequenceRows, $0.hasKeyCounts, $0.keyCountStride) = (5, true, 3)
+            },
+        ]
+        // The last sequence is short, or missing.
+        for (rows, count) in [(27, 27), (22, 22), (27, 18), (27, 20)] {
+            cases.append(
+                Case("batch", rows: rows, keys: [66], heads: 3, kvHeads: 3, headSize: 64, cache: 128) {
+                    ($0.sequenceRows, $0.count) = (9, count)
+                })
+        }
+        return cases
     }
 
-    private struct Case {
-        var label: String
-        var positions: [Int]
-        var count: Int
-        var capacity: Int
-        var heads: Int
-        var kvHeads: Int
-        var headSize: Int
-        var cache: Int
-        var window: Int
-        var extra: Int
-        var base: Int?
-        var maxDepth: Int
-        var special: Special?
+    public static var shapes: ShapeSpace {
+        ShapeSpace(
+            [
+                ShapeAxis("rows", 0...24, standard: 197), ShapeAxis("keys", 1...260, standard: 197),
+                ShapeAxis("heads", 1...4, standard: 12),
+                ShapeAxis("headSize", 4...256, multiple: 4, standard: 64, maximum: 256),
+                // Query heads of one key/value head.
+                ShapeAxis("sharing", 1...4, standard: 1),
+                ShapeAxis("valueSize", 0...256, multiple: 4, standard: 0, maximum: 256),
+                ShapeAxis("sequences", 1...3, standard: 1), ShapeAxis("window", 0...130, standard: 0),
+                .flag("causal"), .flag("ancestors"), .flag("bias"), .flag("counted"),
+            ], storage: [.f32, .f16])
+    }
 
-        init(
-            _ label: String, positions: [Int], count: Int? = nil, capacity: Int? = nil, heads: Int, kvHeads: Int,
-            headSize: Int, cache: Int, window: Int = 0, extra: Int = 0, base: Int? = nil, maxDepth: Int = 0,
-            special: Special? = nil
-        ) {
-            self.label = label
-            self.positions = positions
-            self.count = count ?? positions.count
-            self.capacity = capacity ?? positions.count
-            self.heads = heads
-            self.kvHeads = kvHeads
-            self.headSize = headSize
-            self.cache = cache
-            self.window = window
-            self.extra = extra
-            self.base = base
-            self.maxDepth = maxDepth
-            self.special = special
+    /// Rows are a sequence's; causal rows are the last ones of its keys. heads counts key/value heads; valueSize 0
+    /// stands for headSize. Windows and ancestors are of causal calls alone.
+    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+        let (rows, sequences) = (shape["rows"], shape["sequences"])
+        let keys = max(shape["keys"], shape.has("causal") ? rows : 1)
+        let cache = (keys + (shape.has("ancestors") ? 2 * rows + 2 : 0) + 63) / 64 * 64
+        let label = "random"
+        let heads = shape["heads"] * shape["sharing"]
+        let positions = (0..<rows * sequences).map { keys - rows + $0 % max(rows, 1) }
+        var made =
+            shape.has("causal")
+            ? Case(
+                label, positions: positions, heads: heads, kvHeads: shape["heads"], headSize: shape["headSize"],
+                cache: cache)
+            : Case(
+                label, rows: rows * sequences, keys: [keys], heads: heads, kvHeads: shape["heads"],
+                headSize: shape["headSize"], cache: cache)
+        if shape.has("valueSize") { made.valueSize = shape["valueSize"] }
+        made.type = shape.storage
+        if sequences > 1 { made.sequenceRows = max(rows, 1) }
+        made.hasKeyCounts = shape.has("counted")
+        if shape.has("counted"), sequences > 1 {
+            made.keys = (0..<sequences).map { _ in Int.random(in: 0...keys, using: &random) }
         }
-
-        func make(_ random: inout CaseGenerator) -> KernelCase {
-            let sourceStride = heads * headSize + extra
-            // Rows beyond the positions given, and what lies between the rows, hold NaN.
-            var source = [Float](repeating: .nan, count: capacity * sourceStride)
-            for row in positions.indices {
-                let values = random.floats(heads * headSize, scale: 2)
-                source.replaceSubrange(row * sourceStride..<row * sourceStride + values.count, with: values)
-            }
-            let (slotLists, ancestors) = paths()
-            // Only slots that some row attends are written; the rest of the caches holds NaN.
-            var isWritten = [Bool](repeating: false, count: cache)
-            for (row, slots) in slotLists.enumerated() {
-                let lower = window == 0 ? 0 : max(0, positions[row] + 1 - window)
-                for slot in slots[lower...] { isWritten[slot] = true }
-            }
-            var keys = [Float](repeating: .nan, count: kvHeads * cache * headSize)
-            var values = keys
-            for head in 0..<kvHeads {
-                for slot in 0..<cache where isWritten[slot] {
-                    let (key, value) = entry(slot, &random)
-                    for d in 0..<headSize {
-                        let index = KVAppend.keyIndex(
-                            head: head, slot: slot, dimension: d, headSize: headSize, cacheCapacity: cache)
-                        keys[index] = key[d]
-                        values[(head * cache + slot) * headSize + d] = value[d]
-                    }
-                }
-            }
-            if special != nil {
-                // A first dimension of a sign that the special keys rely on.
-                for row in positions.indices { for h in 0..<heads { source[row * sourceStride + h * headSize] = 1 } }
-            }
-            let padded = (0..<capacity).map { $0 < positions.count ? UInt32(positions[$0]) : UInt32.max }
-            return makeCase(
-                "\(label), rows \(count) of \(capacity), heads \(heads)/\(kvHeads), head size \(headSize)",
-                Contents(
-                    rows: .structure(RowCount(count: UInt32(count), capacity: UInt32(capacity))),
-                    positions: .words(padded), source: .floats(source), keyCache: .floats(keys),
-                    valueCache: .floats(values), ancestors: ancestors.map { .words($0) },
-                    result: .unwritten(capacity * heads * headSize)),
-                Parameters(
-                    rowCapacity: UInt32(capacity), headCount: UInt32(heads), kvHeadCount: UInt32(kvHeads),
-                    headSize: UInt32(headSize), sourceStride: UInt32(sourceStride), cacheCapacity: UInt32(cache),
-                    scale: special == .farApart ? 40 : 0.35, window: UInt32(window), maxDepth: UInt32(maxDepth)))
+        if shape.has("causal") {
+            made.window = shape["window"]
+            if shape.has("ancestors"), rows > 0 { (made.base, made.maxDepth) = (keys - rows, rows) }
         }
-
-        /// Each row's slots in ascending position, and the ancestors buffer that gives them.
-        private func paths() -> (slots: [[Int]], ancestors: [UInt32]?) {
-            guard let base else { return (positions.map { Array(0...$0) }, nil) }
-            var words = [UInt32(base)] + [UInt32](repeating: .max, count: capacity * maxDepth)
-            let slots = positions.enumerated().map { row, position -> [Int] in
-                var path = Array(0..<base)
-                for depth in 0...position - base {
-                    // Even and odd rows part at depth 1; the slots descend from the end of the cache.
-                    let slot = cache - 1 - (depth == 0 ? 0 : 2 * depth + row % 2)
-                    words[1 + row * maxDepth + depth] = UInt32(slot)
-                    path.append(slot)
-                }
-                return path
-            }
-            return (slots, words)
-        }
-
-        private func entry(_ slot: Int, _ random: inout CaseGenerator) -> (key: [Float], value: [Float]) {
-            var key = random.floats(headSize, scale: 2)
-            var value = random.floats(headSize)
-            switch special {
-            case .keyNaN: if slot == 68 { key[7] = .nan }
-            case .firstBlockNegative: if slot < 64 { key[0] = -.infinity }
-            case .allNegative: key[0] = -.infinity
-            case .keyInfinity: if slot == 65 { key[0] = .infinity }
-            case .values:
-                if slot == 2 { value[3] = .nan }
-                if slot == 66 { value[4] = .infinity }
-                if slot == 67 { value[4] = -.infinity }
-                if slot == 129 { value[5] = -.infinity }
-            case .ties: key = [Float](repeating: 0, count: headSize)
-            case .farApart, nil: break
-            }
-            return (key, value)
-        }
+        if shape.has("bias") { made.bias = BiasKind.allCases.randomElement(using: &random) }
+        return made.make(&random)
     }
 }

@@ -1,233 +1,225 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
 
-// For GPUs: 64 lanes, which are positions while scores are made and dimensions while values are added, on a tile of
-// queries of one key/value head: ROWS rows or HEADS heads, which share every load. `split` works on GROUPS blocks at a
-// time and combines them in order, for few rows over long caches. DIMENSIONS is the head size in units of 64, rounded
-// up.
+// For CPU drivers: texel loads, and 8 lanes of one subgroup that share nothing but their registers. A lane has eight
+// neighbouring positions of a block while scores are made, and TEXELS quads of dimensions, 8 apart, while values are
+// added; a shuffle carries the weights over. A tile is ROWS rows or HEADS heads that use one key/value head, and so
+// every load. TEXELS is the value size in units of 32, rounded up.
+//
+// These drivers run both sides of a branch, and a loop's body once more than needed unless its test stands at the end.
+// They index arrays lane by lane, wherefore all loops over registers are unrolled.
 
 #include "rows.glsl"
 #include "arithmetic.glsl"
 #include "functions.glsl"
 
-#pragma vkdyn optional(ancestors)
-#pragma vkdyn variant(rows1_size64, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 1)
-#pragma vkdyn variant(rows4_size64, tile = 1x4x1, ROWS = 4, HEADS = 1, DIMENSIONS = 1)
-#pragma vkdyn variant(rows8_size64, tile = 1x8x1, ROWS = 8, HEADS = 1, DIMENSIONS = 1)
-#pragma vkdyn variant(rows1_size128, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 2)
-#pragma vkdyn variant(rows4_size128, tile = 1x4x1, ROWS = 4, HEADS = 1, DIMENSIONS = 2)
-#pragma vkdyn variant(rows8_size128, tile = 1x8x1, ROWS = 8, HEADS = 1, DIMENSIONS = 2)
-#pragma vkdyn variant(rows1_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 4)
-#pragma vkdyn variant(rows4_size256, tile = 1x4x1, ROWS = 4, HEADS = 1, DIMENSIONS = 4)
-#pragma vkdyn variant(split_size64, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 1, GROUPS = 8)
-#pragma vkdyn variant(split_size128, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 2, GROUPS = 8)
-#pragma vkdyn variant(split_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 4, GROUPS = 8)
-#pragma vkdyn variant(split_heads4_size64, tile = 4x1x1, ROWS = 1, HEADS = 4, DIMENSIONS = 1, GROUPS = 8)
-#pragma vkdyn variant(split_heads4_size128, tile = 4x1x1, ROWS = 1, HEADS = 4, DIMENSIONS = 2, GROUPS = 8)
+#pragma vkdyn optional(positions, bias, key_counts, ancestors)
+#pragma vkdyn variant(texels_rows1_size32, tile = 1x1x1, ROWS = 1, HEADS = 1, TEXELS = 1)
+#pragma vkdyn variant(texels_rows4_size32, tile = 1x4x1, ROWS = 4, HEADS = 1, TEXELS = 1)
+#pragma vkdyn variant(texels_rows8_size32, tile = 1x8x1, ROWS = 8, HEADS = 1, TEXELS = 1)
+#pragma vkdyn variant(texels_heads4_size32, tile = 4x1x1, ROWS = 1, HEADS = 4, TEXELS = 1)
+#pragma vkdyn variant(texels_rows1_size64, tile = 1x1x1, ROWS = 1, HEADS = 1, TEXELS = 2)
+#pragma vkdyn variant(texels_rows4_size64, tile = 1x4x1, ROWS = 4, HEADS = 1, TEXELS = 2)
+#pragma vkdyn variant(texels_rows8_size64, tile = 1x8x1, ROWS = 8, HEADS = 1, TEXELS = 2)
+#pragma vkdyn variant(texels_heads2_size64, tile = 2x1x1, ROWS = 1, HEADS = 2, TEXELS = 2)
+#pragma vkdyn variant(texels_heads3_size64, tile = 3x1x1, ROWS = 1, HEADS = 3, TEXELS = 2)
+#pragma vkdyn variant(texels_heads4_size64, tile = 4x1x1, ROWS = 1, HEADS = 4, TEXELS = 2)
+#pragma vkdyn variant(texels_heads7_size64, tile = 7x1x1, ROWS = 1, HEADS = 7, TEXELS = 2)
+#pragma vkdyn variant(texels_rows1_size96, tile = 1x1x1, ROWS = 1, HEADS = 1, TEXELS = 3)
+#pragma vkdyn variant(texels_rows4_size96, tile = 1x4x1, ROWS = 4, HEADS = 1, TEXELS = 3)
+#pragma vkdyn variant(texels_rows1_size128, tile = 1x1x1, ROWS = 1, HEADS = 1, TEXELS = 4)
+#pragma vkdyn variant(texels_rows4_size128, tile = 1x4x1, ROWS = 4, HEADS = 1, TEXELS = 4)
+#pragma vkdyn variant(texels_heads2_size128, tile = 2x1x1, ROWS = 1, HEADS = 2, TEXELS = 4)
+#pragma vkdyn variant(texels_heads4_size128, tile = 4x1x1, ROWS = 1, HEADS = 4, TEXELS = 4)
+#pragma vkdyn variant(texels_rows1_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, TEXELS = 8)
+#pragma vkdyn variant(texels_rows2_size256, tile = 1x2x1, ROWS = 2, HEADS = 1, TEXELS = 8)
+#pragma vkdyn variant(texels_heads2_size256, tile = 2x1x1, ROWS = 1, HEADS = 2, TEXELS = 8)
 
-#ifndef GROUPS
-#define GROUPS 1
-#endif
+layout(local_size_x = 8) in;
 
-layout(local_size_x = 64, local_size_y = GROUPS) in;
-
-layout(constant_id = 0) const bool HAS_ANCESTORS = false;
 layout(constant_id = 10) const uint ROWS = 1u;
 layout(constant_id = 11) const uint HEADS = 1u;
-layout(constant_id = 12) const uint DIMENSIONS = 4u;
+layout(constant_id = 12) const uint TEXELS = 8u;
 
-layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
-layout(std430, binding = 1) readonly buffer Positions { uint positions[]; };
-layout(std430, binding = 2) readonly buffer Source { float source[]; };
-layout(std430, binding = 3) readonly buffer KeyCache { vec4 key_cache[]; };
-layout(std430, binding = 4) readonly buffer ValueCache { float value_cache[]; };
-layout(std430, binding = 5) readonly buffer Ancestors { uint ancestors[]; };
-layout(std430, binding = 6) writeonly buffer Result { float result[]; };
-
-layout(push_constant) uniform Parameters {
-    uint row_capacity;
-    uint head_count;
-    uint kv_head_count;
-    uint head_size;
-    uint source_stride;
-    uint cache_capacity;
-    float scale;
-    uint window;
-    uint max_depth;
-};
+layout(binding = 2) uniform textureBuffer source;
+layout(binding = 3) uniform textureBuffer key_cache;
+layout(binding = 4) uniform textureBuffer value_cache;
+layout(binding = 5) uniform textureBuffer bias;
+layout(std430, binding = 8) writeonly buffer Result { vec4 result[]; };
 
 #include "attention.glsl"
 
+const uint LANES = 8u;
+// Positions of a lane.
+const uint SHARE = 8u;
 const uint QUERIES = ROWS * HEADS;
-const uint OUTPUTS = QUERIES * DIMENSIONS;
 
-// [query][texel]
-shared vec4 queries[QUERIES * DIMENSIONS * 16u];
-// [parity][group][query]: two sets in turn, so that one can be written while the other is read.
-shared uint block_keys[2u * GROUPS * QUERIES];
-// [group][query][position]
-shared float weights[GROUPS * QUERIES * BLOCK];
-// [parity][group][position]
-shared uint slots[2u * GROUPS * BLOCK];
-#if GROUPS > 1
-shared float group_sums[GROUPS * QUERIES];
-shared float group_outputs[GROUPS * OUTPUTS * 64u];
-#endif
+float bias_at(uint element) {
+    vec4 quad = texelFetch(bias, int(element / 4u));
+    return (element & 2u) == 0u ? ((element & 1u) == 0u ? quad.x : quad.y) : ((element & 1u) == 0u ? quad.z : quad.w);
+}
 
 void main() {
-    uint lane = gl_LocalInvocationID.x;
-    uint group = gl_LocalInvocationID.y;
-    uint row_count = min(rows.count, row_capacity);
-    uint first_row = gl_WorkGroupID.y * ROWS;
+    uint lane = gl_SubgroupInvocationID;
+    uint sequence = gl_WorkGroupID.z;
+    uint row_end = min(rows.count, row_capacity);
+    if (sequence_rows > 0u) row_end = min(row_end, (sequence + 1u) * sequence_rows);
+    uint first_row = sequence * sequence_rows + gl_WorkGroupID.y * ROWS;
     uint first_head = gl_WorkGroupID.x * HEADS;
-    if (first_row >= row_count) return;
-    uint kv_head = first_head / (head_count / kv_head_count);
-    uint texels = head_size / 4u;
+    if (first_row >= row_end) return;
+    uint cache_head = sequence * kv_head_count + first_head / (head_count / kv_head_count);
+    uint key_texels = head_size / 4u;
+    uint value_texels = value_size / 4u;
 
-    // The tile's rows; one beyond the count repeats the first and is never stored.
-    uint lower[ROWS];
-    uint last[ROWS];
+    // The tile's rows; one beyond the end repeats the first and is never stored.
+    uint query[ROWS];
+    Range range[ROWS];
+    uint biases[QUERIES];
+    // The first and last position that any row attends.
     uint begin = 0xFFFFFFFFu;
-    uint end = 0u;
-    for (uint r = 0u; r < ROWS; r++) {
-        uint row = first_row + r < row_count ? first_row + r : first_row;
-        last[r] = positions[row];
-        lower[r] = first_position(last[r]);
-        begin = min(begin, lower[r]);
-        end = max(end, last[r]);
-    }
-    if (group == 0u) {
-        for (uint q = 0u; q < QUERIES; q++) {
-            uint row = first_row + q / HEADS < row_count ? first_row + q / HEADS : first_row;
-            uint start = row * source_stride + (first_head + q % HEADS) * head_size;
-            for (uint t = lane; t < texels; t += 64u) {
-                uint element = start + t * 4u;
-                queries[q * texels + t] =
-                    vec4(source[element], source[element + 1u], source[element + 2u], source[element + 3u]);
+    uint last = 0u;
+    [[unroll]] for (uint r = 0u; r < ROWS; r++) {
+        uint row = first_row + r < row_end ? first_row + r : first_row;
+        uint position = position_of(row);
+        query[r] = row * (source_stride / 4u) + first_head * key_texels;
+        range[r] = range_of(sequence, position);
+        begin = min(begin, range[r].lower);
+        last = max(last, max(range[r].stop, 1u) - 1u);
+        if (HAS_BIAS) {
+            [[unroll]] for (uint h = 0u; h < HEADS; h++) {
+                biases[r * HEADS + h] = bias_start(sequence, first_head + h, row, position);
             }
         }
-        for (uint i = lane; i < 2u * GROUPS * QUERIES; i += 64u) block_keys[i] = 0u;
     }
-    barrier();
 
     uint running_key[QUERIES];
     float running_sum[QUERIES];
-    float running_output[OUTPUTS];
-    for (uint q = 0u; q < QUERIES; q++) {
+    vec4 running_output[QUERIES * TEXELS];
+    [[unroll]] for (uint q = 0u; q < QUERIES; q++) {
         running_key[q] = 0u;
         running_sum[q] = 0.0;
     }
-    for (uint i = 0u; i < OUTPUTS; i++) running_output[i] = 0.0;
+    [[unroll]] for (uint i = 0u; i < QUERIES * TEXELS; i++) running_output[i] = vec4(0.0);
 
-    uint parity = 0u;
-    for (uint base = begin / BLOCK; base <= end / BLOCK; base += GROUPS) {
-        uint block = base + group;
-        uint keys = parity * (GROUPS * QUERIES) + group * QUERIES;
-        uint next_keys = (1u - parity) * (GROUPS * QUERIES) + group * QUERIES;
+    uint block = begin / BLOCK;
+    do {
+        uint block_begin = block * BLOCK;
 
-        // Scores: a lane is a position. Positions beyond the tile's last are absent and read that one instead.
-        uint position = block * BLOCK + lane;
-        uint slot = slot_of(first_row, min(position, end));
-        uint key = key_texel(kv_head, slot);
-        if (HAS_ANCESTORS) slots[(parity * GROUPS + group) * BLOCK + lane] = slot;
-        float score[QUERIES];
-        for (uint q = 0u; q < QUERIES; q++) score[q] = 0.0;
-        for (uint t = 0u; t < texels; t++) {
-            vec4 k = key_cache[key + t * 64u];
-            for (uint q = 0u; q < QUERIES; q++) {
-                vec4 x = queries[q * texels + t];
-                float s = multiply_add(k.x, x.x, score[q]);
-                s = multiply_add(k.y, x.y, s);
-                s = multiply_add(k.z, x.z, s);
-                score[q] = multiply_add(k.w, x.w, s);
+        // Scores. Positions beyond the tile's last are absent and read that one instead.
+        uint slot[SHARE];
+        uint key[SHARE];
+        [[unroll]] for (uint s = 0u; s < SHARE; s++) {
+            slot[s] = slot_of(sequence, first_row, min(block_begin + lane * SHARE + s, last));
+            key[s] = key_texel(cache_head, slot[s]);
+        }
+        float score[QUERIES * SHARE];
+        [[unroll]] for (uint i = 0u; i < QUERIES * SHARE; i++) score[i] = 0.0;
+        uint texel = 0u;
+        do {
+            vec4 x[QUERIES];
+            [[unroll]] for (uint q = 0u; q < QUERIES; q++) {
+                x[q] = texelFetch(source, int(query[q / HEADS] + (q % HEADS) * key_texels + texel));
+            }
+            UNROLL for (uint s = 0u; s < unrolled(SHARE); s++) {
+                vec4 k = texelFetch(key_cache, int(key[s] + texel * 64u));
+                UNROLL for (uint q = 0u; q < unrolled(QUERIES); q++) {
+                    float value = multiply_add(k.x, x[q].x, score[q * SHARE + s]);
+                    value = multiply_add(k.y, x[q].y, value);
+                    value = multiply_add(k.z, x[q].z, value);
+                    score[q * SHARE + s] = multiply_add(k.w, x[q].w, value);
+                }
+            }
+            texel++;
+        } while (texel < key_texels);
+
+        // Maxima, and weights in place of the scores.
+        uint block_key[QUERIES];
+        [[unroll]] for (uint q = 0u; q < QUERIES; q++) {
+            uint maximum = 0u;
+            uint present = 0u;
+            [[unroll]] for (uint s = 0u; s < SHARE; s++) {
+                uint position = block_begin + lane * SHARE + s;
+                bool is_present = position >= range[q / HEADS].lower && position < range[q / HEADS].stop;
+                float value = score[q * SHARE + s] * scale;
+                if (HAS_BIAS) {
+                    // What lies outside a row's range need not be in the buffer.
+                    float added = bias_at(is_present ? biases[q] + position * bias_key_stride : 0u);
+                    is_present = is_present && !is_negative_infinity(added);
+                    value = value + added;
+                }
+                score[q * SHARE + s] = value;
+                present |= is_present ? 1u << s : 0u;
+                maximum = max(maximum, is_present ? entry_key(value) : 0u);
+            }
+            block_key[q] = subgroupMax(maximum);
+            float shift = shift_of(block_key[q]);
+            [[unroll]] for (uint s = 0u; s < SHARE; s++) {
+                float weight = exponential(score[q * SHARE + s] - shift);
+                score[q * SHARE + s] = (present & 1u << s) != 0u ? weight : ABSENT;
             }
         }
-        for (uint q = 0u; q < QUERIES; q++) {
-            score[q] = score[q] * scale;
-            if (position >= lower[q / HEADS] && position <= last[q / HEADS]) {
-                atomicMax(block_keys[keys + q], order_key(score[q]));
-            }
-        }
-        barrier();
 
-        // Weights, of absent positions too: they are skipped below.
-        for (uint q = 0u; q < QUERIES; q++) {
-            weights[(group * QUERIES + q) * BLOCK + lane] = exponential(score[q] - shift_of(block_keys[keys + q]));
-            if (lane == 0u) block_keys[next_keys + q] = 0u;
-        }
-        barrier();
-
-        // Sums and outputs: a lane is a dimension, or several 64 apart.
+        // Sums and outputs, by groups of the eight positions of one lane.
         float sum[QUERIES];
-        float partial[OUTPUTS];
-        for (uint q = 0u; q < QUERIES; q++) sum[q] = 0.0;
-        for (uint i = 0u; i < OUTPUTS; i++) partial[i] = 0.0;
-        uint first = block * BLOCK > begin ? block * BLOCK : begin;
-        uint stop = min(block * BLOCK + BLOCK - 1u, end) + 1u;
-        for (uint p = first; p < stop; p++) {
-            uint place = HAS_ANCESTORS ? slots[(parity * GROUPS + group) * BLOCK + p % BLOCK] : min(p, cache_capacity - 1u);
-            uint value = (kv_head * cache_capacity + place) * head_size + lane;
-            float v[DIMENSIONS];
-            for (uint d = 0u; d < DIMENSIONS; d++) v[d] = lane + d * 64u < head_size ? value_cache[value + d * 64u] : 0.0;
-            for (uint q = 0u; q < QUERIES; q++) {
-                bool is_present = p >= lower[q / HEADS] && p <= last[q / HEADS];
-                float weight = weights[(group * QUERIES + q) * BLOCK + p % BLOCK];
-                sum[q] = is_present ? sum[q] + weight : sum[q];
-                for (uint d = 0u; d < DIMENSIONS; d++) {
-                    float added = multiply_add(v[d], weight, partial[q * DIMENSIONS + d]);
-                    partial[q * DIMENSIONS + d] = is_present ? added : partial[q * DIMENSIONS + d];
+        vec4 partial[QUERIES * TEXELS];
+        [[unroll]] for (uint q = 0u; q < QUERIES; q++) sum[q] = 0.0;
+        [[unroll]] for (uint i = 0u; i < QUERIES * TEXELS; i++) partial[i] = vec4(0.0);
+        uint group = block_begin < begin ? (begin - block_begin) / SHARE : 0u;
+        uint last_group = min(last - block_begin, BLOCK - 1u) / SHARE;
+        do {
+            UNROLL for (uint s = 0u; s < unrolled(SHARE); s++) {
+                uint place = HAS_ANCESTORS ? subgroupShuffle(slot[s], group)
+                                           : min(block_begin + group * SHARE + s, cache_capacity - 1u);
+                uint value = (cache_head * cache_capacity + place) * value_texels;
+                vec4 v[TEXELS];
+                [[unroll]] for (uint t = 0u; t < TEXELS; t++) {
+                    // Beyond the head the last quad is read again; its outputs are never stored.
+                    v[t] = texelFetch(value_cache, int(value + min(lane + t * LANES, value_texels - 1u)));
+                }
+                UNROLL for (uint q = 0u; q < unrolled(QUERIES); q++) {
+                    float weight = subgroupShuffle(score[q * SHARE + s], group);
+                    bool is_skipped = is_absent(weight);
+                    sum[q] = is_skipped ? sum[q] : sum[q] + weight;
+                    UNROLL for (uint t = 0u; t < unrolled(TEXELS); t++) {
+                        uint i = q * TEXELS + t;
+                        vec4 added = multiply_add(v[t], weight, partial[i]);
+                        partial[i] = is_skipped ? partial[i] : added;
+                    }
                 }
             }
-        }
-#if GROUPS > 1
-        for (uint i = 0u; i < OUTPUTS; i++) group_outputs[(group * OUTPUTS + i) * 64u + lane] = partial[i];
-        for (uint q = 0u; q < QUERIES; q++) {
-            if (lane == 0u) group_sums[group * QUERIES + q] = sum[q];
-        }
-        barrier();
-#endif
+            group++;
+        } while (group <= last_group);
 
-        // Combination in ascending order; all groups do the same.
-        for (uint g = 0u; g < GROUPS; g++) {
-            for (uint q = 0u; q < QUERIES; q++) {
-                uint r = q / HEADS;
-                uint first_block = lower[r] / BLOCK;
-                if (base + g < first_block || base + g > last[r] / BLOCK) continue;
-                uint block_key = block_keys[parity * (GROUPS * QUERIES) + g * QUERIES + q];
-#if GROUPS > 1
-                float block_sum = group_sums[g * QUERIES + q];
-#else
-                float block_sum = sum[q];
-#endif
-                bool is_first = base + g == first_block;
-                uint both = is_first ? block_key : max(running_key[q], block_key);
-                float a = part_factor(running_key[q], both);
-                float b = part_factor(block_key, both);
-                running_key[q] = both;
-                running_sum[q] = is_first ? block_sum : running_sum[q] * a + block_sum * b;
-                for (uint d = 0u; d < DIMENSIONS; d++) {
-                    uint i = q * DIMENSIONS + d;
-#if GROUPS > 1
-                    float o = group_outputs[(g * OUTPUTS + i) * 64u + lane];
-#else
-                    float o = partial[i];
-#endif
-                    running_output[i] = is_first ? o : running_output[i] * a + o * b;
-                }
+        // Combination in ascending order; a block without entries is left out.
+        [[unroll]] for (uint q = 0u; q < QUERIES; q++) {
+            bool is_present = block_key[q] != 0u;
+            bool is_first = running_key[q] == 0u;
+            uint both = max(running_key[q], block_key[q]);
+            float a = part_factor(running_key[q], both);
+            float b = part_factor(block_key[q], both);
+            float total = is_first ? sum[q] : running_sum[q] * a + sum[q] * b;
+            running_key[q] = both;
+            running_sum[q] = is_present ? total : running_sum[q];
+            [[unroll]] for (uint t = 0u; t < TEXELS; t++) {
+                uint i = q * TEXELS + t;
+                vec4 value = is_first ? partial[i] : running_output[i] * a + partial[i] * b;
+                running_output[i] = is_present ? value : running_output[i];
             }
         }
-        parity = 1u - parity;
-    }
+        block++;
+    } while (block <= last / BLOCK);
 
-    if (group > 0u) return;
-    for (uint q = 0u; q < QUERIES; q++) {
+    [[unroll]] for (uint q = 0u; q < QUERIES; q++) {
         uint row = first_row + q / HEADS;
-        if (row >= row_count) continue;
-        float factor = reciprocal(running_sum[q]);
-        uint start = (row * head_count + first_head + q % HEADS) * head_size;
-        for (uint d = 0u; d < DIMENSIONS; d++) {
-            uint dimension = lane + d * 64u;
-            if (dimension < head_size) result[start + dimension] = running_output[q * DIMENSIONS + d] * factor;
+        float factor = running_key[q] == 0u ? 0.0 : reciprocal(running_sum[q]);
+        uint start = (row * head_count + first_head + q % HEADS) * value_texels;
+        [[unroll]] for (uint t = 0u; t < TEXELS; t++) {
+            uint texel = lane + t * LANES;
+            if (row < row_end && texel < value_texels) result[start + texel] = running_output[q * TEXELS + t] * factor;
         }
     }
 }

@@ -1,34 +1,100 @@
-// What the variants of attention share: which positions a row attends, where they lie, and how blocks combine.
+// What the variants of attention share: the parameters, which positions a row attends, where they lie in the caches,
+// what is added to their scores, and how blocks combine.
 //
-// A variant declares the buffers, the push constants and HAS_ANCESTORS first.
+// A variant declares source, key_cache, value_cache, bias and result, which it may read as texels or from storage.
+
+layout(constant_id = 0) const bool HAS_POSITIONS = false;
+layout(constant_id = 1) const bool HAS_BIAS = false;
+layout(constant_id = 2) const bool HAS_KEY_COUNTS = false;
+layout(constant_id = 3) const bool HAS_ANCESTORS = false;
+
+layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
+layout(std430, binding = 1) readonly buffer Positions { uint positions[]; };
+layout(std430, binding = 6) readonly buffer KeyCounts { uint key_counts[]; };
+layout(std430, binding = 7) readonly buffer Ancestors { uint ancestors[]; };
+
+layout(push_constant) uniform Parameters {
+    uint row_capacity;
+    uint sequence_rows;
+    uint head_count;
+    uint kv_head_count;
+    uint head_size;
+    uint value_size;
+    uint source_stride;
+    uint cache_capacity;
+    float scale;
+    uint key_count;
+    uint key_count_stride;
+    uint window;
+    uint max_depth;
+    // In elements of the bias, modulo 2^32.
+    uint bias_offset;
+    uint bias_sequence_stride;
+    uint bias_head_stride;
+    uint bias_row_stride;
+    uint bias_position_stride;
+    uint bias_key_stride;
+};
 
 // Logical positions of one block.
 const uint BLOCK = 64u;
-// The order key of −∞.
-const uint NEGATIVE_INFINITY_KEY = 0x007FFFFFu;
+// The entry key of −∞.
+const uint NEGATIVE_INFINITY_KEY = 0x00800000u;
 
-// The first position that a row at `position` attends.
-uint first_position(uint position) {
-    return window == 0u || position + 1u <= window ? 0u : position + 1u - window;
+// The positions that a row attends: lower ..< stop.
+struct Range {
+    uint lower;
+    uint stop;
+};
+
+// A row's logical position; 0 where it has none.
+uint position_of(uint row) { return HAS_POSITIONS ? positions[row] : 0u; }
+
+Range range_of(uint sequence, uint position) {
+    uint keys = HAS_KEY_COUNTS ? key_counts[sequence * key_count_stride] : key_count;
+    if (!HAS_POSITIONS) return Range(0u, keys);
+    return Range(window == 0u || position < window ? 0u : position - (window - 1u),
+                 position < keys ? position + 1u : keys);
 }
 
-// Where a position of a row lies in the caches.
-uint slot_of(uint row, uint position) {
+// Where a position of a row lies in its sequence's caches.
+uint slot_of(uint sequence, uint row, uint position) {
     uint slot = position;
     if (HAS_ANCESTORS) {
-        uint base = ancestors[0];
-        if (position >= base) slot = ancestors[1u + row * max_depth + min(position - base, max_depth - 1u)];
+        uint sequence_count = sequence_rows == 0u ? 1u : (row_capacity + sequence_rows - 1u) / sequence_rows;
+        uint base = ancestors[sequence];
+        if (position >= base) {
+            slot = ancestors[sequence_count + row * max_depth + min(position - base, max_depth - 1u)];
+        }
     }
     return min(slot, cache_capacity - 1u);
 }
 
 // The texel of a slot's first four key dimensions; the next four lie 64 texels on.
-uint key_texel(uint kv_head, uint slot) {
-    return (kv_head * (cache_capacity / 64u) + slot / 64u) * (head_size / 4u) * 64u + slot % 64u;
+uint key_texel(uint cache_head, uint slot) {
+    return (cache_head * (cache_capacity / 64u) + slot / 64u) * (head_size / 4u) * 64u + slot % 64u;
 }
 
+// The element of the bias for a row's position 0.
+uint bias_start(uint sequence, uint head, uint row, uint position) {
+    return bias_offset + sequence * bias_sequence_stride + head * bias_head_stride
+        + (row - sequence * sequence_rows) * bias_row_stride + position * bias_position_stride;
+}
+
+bool is_negative_infinity(float x) { return floatBitsToUint(x) == 0xFF800000u; }
+
+// An entry key is a score's order key plus one, so that 0 is left for no entry at all. Keys are maximised.
+uint entry_key(float score) { return order_key(score) + 1u; }
+
+float maximum_of(uint key) { return from_order_key(key - 1u); }
+
 // What is subtracted from scores before the exponential: the maximum, or +0 when that is −∞.
-float shift_of(uint key) { return key == NEGATIVE_INFINITY_KEY ? 0.0 : from_order_key(key); }
+float shift_of(uint key) { return key == NEGATIVE_INFINITY_KEY ? 0.0 : maximum_of(key); }
 
 // e^(maximum of one part − maximum of both), by which the part's sum and output are multiplied.
-float part_factor(uint part_key, uint both_key) { return exponential(from_order_key(part_key) - shift_of(both_key)); }
+float part_factor(uint part_key, uint both_key) { return exponential(maximum_of(part_key) - shift_of(both_key)); }
+
+// The weight of an absent entry. Weights proper are +0 to 1 or NaN.
+const float ABSENT = -1.0;
+
+bool is_absent(float weight) { return weight < 0.0; }

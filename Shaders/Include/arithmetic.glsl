@@ -32,7 +32,8 @@ float fused_multiply_add(float a, float b, float c) { return fma(a, b, c); }
 
 // The bound n of a loop over several accumulators, which the driver unrolls into registers.
 #define unrolled(n) (n)
-// Before such a loop: drivers leave large bodies rolled up otherwise, and the accumulators in memory.
+// Before such a loop, after the extension GL_EXT_control_flow_attributes: drivers leave large bodies rolled up otherwise,
+// and the accumulators in memory.
 #define UNROLL [[unroll]]
 #endif
 

@@ -1,18 +1,49 @@
 // Writes one row's keys and values; `load` reads four elements of the source.
 
+layout(constant_id = 0) const bool HAS_SLOTS = false;
+
+layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
+layout(std430, binding = 1) readonly buffer Slots { uint slots[]; };
+#ifdef CACHE_HALVES
+layout(std430, binding = 3) writeonly buffer KeyCache { uvec2 key_cache[]; };
+layout(std430, binding = 4) writeonly buffer ValueCache { uvec2 value_cache[]; };
+uvec2 stored(vec4 quad) { return narrow_halves(quad); }
+#else
+layout(std430, binding = 3) writeonly buffer KeyCache { uvec4 key_cache[]; };
+layout(std430, binding = 4) writeonly buffer ValueCache { uvec4 value_cache[]; };
+uvec4 stored(vec4 quad) { return floatBitsToUint(quad); }
+#endif
+
+layout(push_constant) uniform Parameters {
+    uint row_capacity;
+    uint sequence_rows;
+    uint kv_head_count;
+    uint head_size;
+    uint value_size;
+    uint key_offset;
+    uint value_offset;
+    uint stride;
+    uint cache_capacity;
+};
+
 vec4 load(uint element);
 
 void append(uint row) {
     if (row >= min(rows.count, row_capacity)) return;
-    uint slot = slots[row];
+    uint sequence = sequence_rows == 0u ? 0u : row / sequence_rows;
+    uint slot = row - sequence * sequence_rows;
+    if (HAS_SLOTS) slot = slots[row];
     if (slot >= cache_capacity) return;
-    uint head_quads = head_size / 4u;
-    for (uint i = gl_LocalInvocationID.x; i < kv_head_count * head_quads; i += 64u) {
-        uint head = i / head_quads;
-        uint quad = i % head_quads;
-        uint element = row * stride + i * 4u;
-        key_cache[((head * (cache_capacity / 64u) + slot / 64u) * head_quads + quad) * 64u + slot % 64u] =
-            load(element + key_offset);
-        value_cache[(head * cache_capacity + slot) * head_quads + quad] = load(element + value_offset);
+    uint first_head = sequence * kv_head_count;
+    uint key_quads = head_size / 4u;
+    for (uint i = gl_LocalInvocationID.x; i < kv_head_count * key_quads; i += 64u) {
+        uint block = (first_head + i / key_quads) * (cache_capacity / 64u) + slot / 64u;
+        key_cache[(block * key_quads + i % key_quads) * 64u + slot % 64u] =
+            stored(load(row * stride + key_offset + i * 4u));
+    }
+    uint value_quads = value_size / 4u;
+    for (uint i = gl_LocalInvocationID.x; i < kv_head_count * value_quads; i += 64u) {
+        value_cache[((first_head + i / value_quads) * cache_capacity + slot) * value_quads + i % value_quads] =
+            stored(load(row * stride + value_offset + i * 4u));
     }
 }

@@ -1,29 +1,18 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
-// One workgroup a row, four dimensions of a key and a value an invocation and step.
+// One workgroup a row, four dimensions of a key or a value an invocation and step.
 
 #include "rows.glsl"
+#include "half.glsl"
 
+#pragma vkdyn optional(slots)
 #pragma vkdyn variant(scalars, tile = 1x1x1)
+#pragma vkdyn variant(scalars_half, tile = 1x1x1, CACHE_HALVES = 1)
 
 layout(local_size_x = 64) in;
 
-layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
-layout(std430, binding = 1) readonly buffer Slots { uint slots[]; };
 layout(std430, binding = 2) readonly buffer Source { float source[]; };
-layout(std430, binding = 3) writeonly buffer KeyCache { vec4 key_cache[]; };
-layout(std430, binding = 4) writeonly buffer ValueCache { vec4 value_cache[]; };
-
-layout(push_constant) uniform Parameters {
-    uint row_capacity;
-    uint kv_head_count;
-    uint head_size;
-    uint key_offset;
-    uint value_offset;
-    uint stride;
-    uint cache_capacity;
-};
 
 #include "append.glsl"
 

@@ -29,8 +29,9 @@ public enum Softmax: Kernel {
     }
 
     public static func variants(_ call: KernelCall<Softmax>, _ traits: DeviceTraits) -> [String] {
-        guard call.parameters.width % 4 == 0 else { return ["lanes"] }
-        return traits.kind == .cpu ? ["quads", "lanes"] : ["lanes", "quads"]
+        let texelCount = (Int(call.parameters.rowCapacity) * Int(call.parameters.width) + 3) / 4
+        guard texelCount <= traits.maximumTexels else { return ["lanes"] }
+        return traits.kind == .cpu ? ["texels", "lanes"] : ["lanes", "texels"]
     }
 
     public static func twin(_ b: Views, _ call: KernelCall<Softmax>) {
@@ -52,8 +53,8 @@ public enum Softmax: Kernel {
         var random = CaseGenerator(seed: 20)
         var cases: [KernelCase] = []
         for (rows, width) in [
-            (0, 8), (2, 0), (1, 1), (1, 4), (2, 63), (3, 64), (1, 65), (4, 60), (2, 68), (5, 132), (7, 300), (1, 1000), (9, 8),
-            (65, 16), (1, 4096),
+            (0, 8), (2, 0), (1, 1), (1, 4), (2, 63), (3, 64), (1, 65), (4, 60), (2, 68), (5, 132), (7, 300), (1, 1000),
+            (9, 8), (65, 16), (1, 4096), (5, 3), (9, 197), (6, 62), (3, 1027),
         ] {
             cases.append(
                 makeCase(

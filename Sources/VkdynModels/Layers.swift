@@ -187,9 +187,10 @@ public struct AttentionShape: Sendable, Hashable {
                 rows: rows.buffer, slots: pass.positions, source: fused, keyCache: cache.keys[layer],
                 valueCache: cache.values[layer]),
             .init(
-                rowCapacity: UInt32(rows.capacity), kvHeadCount: UInt32(keyValueHeadCount),
-                headSize: UInt32(headSize), keyOffset: UInt32(keyOffset), valueOffset: UInt32(valueOffset),
-                stride: UInt32(fusedColumns), cacheCapacity: UInt32(cache.capacity)), rows: rows)
+                rowCapacity: UInt32(rows.capacity), sequenceRows: 0, kvHeadCount: UInt32(keyValueHeadCount),
+                headSize: UInt32(headSize), valueSize: UInt32(headSize), keyOffset: UInt32(keyOffset),
+                valueOffset: UInt32(valueOffset), stride: UInt32(fusedColumns), cacheCapacity: UInt32(cache.capacity)),
+            rows: rows)
         let result = recording.transient(.f32, count: rows.capacity * headCount * headSize, "attention")
         recording.dispatch(
             Attention.self, "attention",
@@ -197,10 +198,9 @@ public struct AttentionShape: Sendable, Hashable {
                 rows: rows.buffer, positions: pass.positions, source: fused, keyCache: cache.keys[layer],
                 valueCache: cache.values[layer], result: result),
             .init(
-                rowCapacity: UInt32(rows.capacity), headCount: UInt32(headCount),
-                kvHeadCount: UInt32(keyValueHeadCount), headSize: UInt32(headSize),
-                sourceStride: UInt32(fusedColumns), cacheCapacity: UInt32(cache.capacity),
-                scale: 1 / Float(headSize).squareRoot(), window: UInt32(window ?? 0), maxDepth: 0), rows: rows)
+                rowCapacity: rows.capacity, headCount: headCount, kvHeadCount: keyValueHeadCount, headSize: headSize,
+                sourceStride: fusedColumns, cacheCapacity: cache.capacity, scale: 1 / Float(headSize).squareRoot(),
+                window: window ?? 0), rows: rows)
         return result
     }
 }

@@ -38,6 +38,10 @@ struct BenchSuite {
         Work("f16 4096×4096, 1 row", "matmul", "1,4096,4096", .f16, peer: 13.7, goal: 5),
         Work("f32 4096×4096, 8 rows", "matmul", "8,4096,4096", peer: 73, goal: 16),
         Work("f16 4096×4096, 8 rows", "matmul", "8,4096,4096", .f16, peer: 49, goal: 13),
+        Work("attention, 12 heads of 64, 197×197", "attention", "rows=197,keys=197", peer: 83, goal: 10),
+        Work("attention, 12 heads of 64, 1024×1024", "attention", "rows=1024,keys=1024", peer: 1745, goal: 220),
+        Work("decode attention, 1 row over 1024", "attention", "rows=1,keys=1024,causal=1", peer: 3.0, goal: 1.2),
+        Work("decode attention, 8 rows over 1024", "attention", "rows=8,keys=1024,causal=1", peer: 15.7, goal: 4),
         Work("softmax, 12×197 rows of 197", "softmax", "rows=2364,width=197", peer: 8.9, goal: 2.5),
     ]
 

@@ -144,22 +144,53 @@ import VkdynKernels
     @Test func kvAppend() {
         for run in TwinRun<KVAppend>.all() {
             let p = run.parameters
-            let (headSize, capacity, heads) = (Int(p.headSize), Int(p.cacheCapacity), Int(p.kvHeadCount))
-            let (slots, source) = (run.before[1]!.words, run.before[2]!.floats.map(\.bitPattern))
-            var keys = run.before[3]!.words
-            var values = run.before[4]!.words
-            for row in 0..<run.rowCount where Int(slots[row]) < capacity {
-                let slot = Int(slots[row])
+            let (headSize, valueSize) = (Int(p.headSize), Int(p.valueSize))
+            let (capacity, heads) = (Int(p.cacheCapacity), Int(p.kvHeadCount))
+            let source = run.before[2]!.floats
+            // Elements as bits, whatever their type.
+            func elements(_ contents: BufferContents) -> [UInt32] {
+                guard contents.elementType == .f16 else { return contents.words }
+                return contents.bytes.withUnsafeBytes { $0.bindMemory(to: UInt16.self).map { UInt32($0) } }
+            }
+            func stored(_ value: Float) -> UInt32 {
+                run.before[3]!.elementType == .f16 ? UInt32(Self.half(value)) : value.bitPattern
+            }
+            var (keys, values) = (elements(run.before[3]!), elements(run.before[4]!))
+            for row in 0..<run.rowCount {
+                let sequence = p.sequenceRows == 0 ? 0 : row / Int(p.sequenceRows)
+                let slot = run.before[1].map { Int($0.words[row]) } ?? row - sequence * Int(p.sequenceRows)
+                if slot >= capacity { continue }
                 for h in 0..<heads {
+                    let plane = sequence * heads + h
                     for d in 0..<headSize {
-                        let index = (((h * (capacity / 64) + slot / 64) * (headSize / 4) + d / 4) * 64 + slot % 64) * 4 + d % 4
-                        let element = row * Int(p.stride) + h * headSize + d
-                        keys[index] = source[element + Int(p.keyOffset)]
-                        values[(h * capacity + slot) * headSize + d] = source[element + Int(p.valueOffset)]
+                        let block = plane * (capacity / 64) + slot / 64
+                        let index = ((block * (headSize / 4) + d / 4) * 64 + slot % 64) * 4 + d % 4
+                        keys[index] = stored(source[row * Int(p.stride) + Int(p.keyOffset) + h * headSize + d])
+                    }
+                    for d in 0..<valueSize {
+                        values[(plane * capacity + slot) * valueSize + d] =
+                            stored(source[row * Int(p.stride) + Int(p.valueOffset) + h * valueSize + d])
                     }
                 }
             }
-            #expect(run.after[3]!.words == keys && run.after[4]!.words == values, "\(run.label)")
+            #expect(elements(run.after[3]!) == keys && elements(run.after[4]!) == values, "\(run.label)")
         }
+    }
+
+    /// The f16 nearest to a number, found by comparing distances in double precision.
+    private static func half(_ value: Float) -> UInt16 {
+        if value.isNaN { return 0x7E00 }
+        let magnitude = Double(abs(value))
+        let sign: UInt16 = value.sign == .minus ? 0x8000 : 0
+        // The largest f16 not above it; infinity stands for 65536, twice the largest power of two.
+        func number(_ bits: UInt16) -> Double { bits == 0x7C00 ? 65536 : Double(Narrow.widenF16(bits)) }
+        var (low, high): (UInt16, UInt16) = (0, 0x7C00)
+        while low < high {
+            let middle = low + (high - low + 1) / 2
+            if number(middle) <= magnitude { low = middle } else { high = middle - 1 }
+        }
+        if low == 0x7C00 { return sign | low }
+        let (below, above) = (magnitude - number(low), number(low + 1) - magnitude)
+        return sign | (above < below || (above == below && low % 2 == 1) ? low + 1 : low)
     }
 }
