@@ -1,14 +1,6 @@
 import VkdynCore
 
 extension Attention {
-    public static var shapes: ShapeSpace { ShapeSpace([]) }
-
-    public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
-        fixedCases[Int.random(in: 0..<fixedCases.count, using: &random)]
-    }
-
-    private static let fixedCases = cases
-
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 16)
         return (causalCases + treeCases + fullCases + biasCases + batchCases).map { $0.make(&random) }
