@@ -1,6 +1,7 @@
 public import VkdynCore
 
-/// Asks a device how it rounds: `sums = a + b; products = a · b; multiplyAdds = a · b + c; widened = halves`.
+/// Asks a device how it rounds: `sums = a + b; products = a · b; multiplyAdds = a · b + c; widened = halves`, and
+/// `unpacked = halves` by `unpackHalf2x16`.
 ///
 /// | buffer       | shape                    | type |
 /// |--------------|--------------------------|------|
@@ -10,6 +11,8 @@ public import VkdynCore
 /// | products     | [count]                  | f32  |
 /// | multiplyAdds | [count], in the flavour asked for | f32 |
 /// | widened      | [4·halfQuads]            | f32  |
+/// | halfWords    | [2·halfQuads]: the halves once more, two a word | u32 |
+/// | unpacked     | [4·halfQuads]            | f32  |
 ///
 /// A device is exact when all of it equals the twin: nearest even, denormals kept, f16 widened exactly. It truly fuses
 /// when `multiplyAdds` equals the twin in the fused flavour. Nothing is reduced; NaN and infinity follow IEEE 754.
@@ -19,7 +22,7 @@ public enum ArithmeticProbe: Kernel {
 
     public static func cost(_ call: KernelCall<ArithmeticProbe>) -> Cost {
         let (count, quads) = (Int(call.parameters.count), Int(call.parameters.halfQuads))
-        return Cost(operations: 4 * count, bytes: 24 * count + 24 * quads)
+        return Cost(operations: 4 * count, bytes: 24 * count + 48 * quads)
     }
 
     public static func twin(_ b: Views, _ call: KernelCall<ArithmeticProbe>) {
@@ -31,7 +34,10 @@ public enum ArithmeticProbe: Kernel {
                 call.flavour == .fused
                 ? FusedArithmetic.multiplyAdd(x, y, z) : SeparateArithmetic.multiplyAdd(x, y, z)
         }
-        for i in 0..<4 * Int(call.parameters.halfQuads) { b.widened[i] = b.halves[i] }
+        for i in 0..<4 * Int(call.parameters.halfQuads) {
+            b.widened[i] = b.halves[i]
+            b.unpacked[i] = Narrow.widenF16(UInt16(truncatingIfNeeded: b.halfWords[i / 2] >> (i % 2 == 0 ? 0 : 16)))
+        }
     }
 
     /// Operands whose sums, products and fused sums round in every direction, through denormals to infinity; and a

@@ -78,7 +78,6 @@ import Testing
         Statement(text: "result[i] = subgroupAdd(vec2(a, b)).x;", message: "a float subgroup reduction"),
         Statement(text: "result[i] = subgroupInclusiveMul(a);", message: "a float subgroup reduction"),
         Statement(text: "words[i] = packHalf2x16(vec2(a, b));", message: "packHalf2x16"),
-        Statement(text: "result[i] = unpackHalf2x16(n).x;", message: "unpackHalf2x16"),
         Statement(text: "result[i] = unpackUnorm4x8(n).x;", message: "unpackUnorm4x8"),
         Statement(text: "float16_t h = float16_t(a); result[i] = float(h * h);", message: "16-bit float arithmetic"),
         Statement(text: "f16vec2 h = f16vec2(a, b); result[i] = float((h + h).x);", message: "16-bit float arithmetic"),

@@ -55,7 +55,10 @@ import VkdynKernels
                         let slack = (258 + Double(depth / 256) + 2 * Double(groups)) * 0x1p-24 * magnitude
                         // The activations' slopes stay below 1.2.
                         let bound = 1.2 * slack + 8 * 0x1p-24 * (abs(sum) + abs(exact) + 1)
-                        if !agrees(after[place + column], exact, bound: bound) { wrong += 1 }
+                        // Where products or their sums leave f32, an infinity or a NaN is what the order gives.
+                        let overflows = !(magnitude < 0x1p127)
+                        if !overflows, !agrees(after[place + column], exact, bound: bound) { wrong += 1 }
+                        if magnitude.isNaN, !after[place + column].isNaN { wrong += 1 }
                         isWritten[place + column] = true
                     }
                 }
