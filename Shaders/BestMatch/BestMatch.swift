@@ -12,9 +12,10 @@ public import VkdynCore
 /// | matches   | [images, sourceCount], numbers of destinations    | u32  |
 ///
 /// The sets list the sources' tokens, then the destinations', the same for all images. Without them source i is
-/// token 2i and destination j token 2j + 1: sourceCount is ⌈tokenCount/2⌉, destinationCount ⌊tokenCount/2⌋. With rows of
-/// length 1, as `MatchingMetric` leaves them, a score is a cosine. `classToken` not 0: source 0 is a class token, matches
-/// nothing and scores −∞. `distillationToken` not 0: destination 0 is a distillation token, which nothing matches.
+/// token 2i and destination j token 2j + 1: sourceCount is ⌈tokenCount/2⌉, destinationCount ⌊tokenCount/2⌋. With rows
+/// of length 1, as `MatchingMetric` leaves them, a score is a cosine. `classToken` not 0: source 0 is a class token,
+/// matches nothing and scores −∞. `distillationToken` not 0: destination 0 is a distillation token, which nothing
+/// matches.
 /// Reduction order: products in ascending channel within chunks of 256, chunk sums in ascending order, both from +0, in
 /// the call's flavour. The maximum is taken on order keys, exact in any order of tiles.
 /// Edge cases: images beyond the count are not touched. The lowest destination wins a tie; a score is never −0, for
@@ -43,7 +44,8 @@ public enum BestMatch: Kernel {
         let tiles = (sources < 128 * 64 ? ["tiles16", "tiles64"] : ["tiles64", "tiles16"])
             .filter { _ in traits.maximumWorkgroupInvocations >= 256 }
         let hasTexels = p.width % 4 == 0 && elements / 4 <= traits.maximumTexels
-        let texels = !hasTexels
+        let texels =
+            !hasTexels
             ? [] : sources < 1024 ? ["texels8", "texels4", "texels16"] : ["texels16", "texels8", "texels4"]
         return traits.kind == .cpu ? texels + tiles : tiles + texels
     }

@@ -8,7 +8,8 @@ extension BestMatch {
             cases.append(`case`.make(&random, change))
         }
         for (tokens, width) in [
-            (1, 4), (2, 4), (3, 1), (4, 0), (5, 64), (31, 12), (33, 63), (65, 68), (128, 32), (129, 20), (197, 64), (34, 256),
+            (1, 4), (2, 4), (3, 1), (4, 0), (5, 64), (31, 12), (33, 63), (65, 68), (128, 32), (129, 20), (197, 64),
+            (34, 256),
             (19, 260), (12, 516), (7, 257),
         ] {
             add(Case(tokens: tokens, width: width))
@@ -19,7 +20,9 @@ extension BestMatch {
         }
         // No destination to match.
         add(Case(tokens: 3, width: 8, classToken: true, distillationToken: true))
-        for (sources, destinations, width) in [(48, 16, 64), (3, 1, 5), (75, 24, 40), (5, 0, 8), (0, 4, 8), (150, 50, 36)] {
+        for (sources, destinations, width) in [
+            (48, 16, 64), (3, 1, 5), (75, 24, 40), (5, 0, 8), (0, 4, 8), (150, 50, 36),
+        ] {
             add(
                 Case(
                     images: 2, tokens: sources + destinations, width: width,
@@ -54,7 +57,8 @@ extension BestMatch {
                 metric[20 * width + 2] = .nan
                 metric[31 * width + 1] = .infinity
             }
-            add(Case(tokens: 40, width: width, label: "every destination NaN", distillationToken: true)) { metric, shape in
+            add(Case(tokens: 40, width: width, label: "every destination NaN", distillationToken: true)) {
+                metric, shape in
                 for token in stride(from: 1, to: shape.tokens, by: 2) { metric[token * width] = .nan }
             }
         }

@@ -1,7 +1,7 @@
 public import VkdynCore
 
-/// Puts a cached and a fresh feature map side by side, channels next to channels: `result[r] = [cache[r], fresh[r]]`, or
-/// `[fresh[r], cache[r]]` with `freshFirst` not 0, if `stamps[feature] = plannedStamps[feature]`.
+/// Puts a cached and a fresh feature map side by side, channels next to channels: `result[r] = [cache[r], fresh[r]]`,
+/// or `[fresh[r], cache[r]]` with `freshFirst` not 0, if `stamps[feature] = plannedStamps[feature]`.
 ///
 /// | buffer        | shape                              | type       |
 /// |---------------|------------------------------------|------------|
@@ -15,8 +15,8 @@ public import VkdynCore
 ///
 /// Stamps are steps; `FeatureReuse` says how they are planned. No reduction.
 /// Edge cases: where the stamps differ, or the feature was never stored, the result is NaN throughout, fresh channels
-/// included, and the error record is as `FeatureReuse` leaves it. Rows beyond the count are not touched; with no rows no
-/// error is noted. A cache read as texels holds a multiple of four elements.
+/// included, and the error record is as `FeatureReuse` leaves it. Rows beyond the count are not touched; with no rows
+/// no error is noted. A cache read as texels holds a multiple of four elements.
 /// Source: DeepCache, Ma et al., arXiv 2312.00858, equation 7: a cached up-block feature beside a skip connection.
 /// Error: exact.
 public enum FeatureConcatenate: Kernel {

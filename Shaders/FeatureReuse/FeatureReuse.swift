@@ -1,7 +1,8 @@
 public import VkdynCore
 
 /// Reuses a cached feature map, alone or blended with a fresh one: `result[r, i] = cache[r, i]`, or
-/// `result[r, i] = cachedScale · cache[r, i] + freshScale · fresh[r, i]`, if `stamps[feature] = plannedStamps[feature]`.
+/// `result[r, i] = cachedScale · cache[r, i] + freshScale · fresh[r, i]`, if
+/// `stamps[feature] = plannedStamps[feature]`.
 ///
 /// | buffer        | shape                        | type       |
 /// |---------------|------------------------------|------------|
@@ -16,9 +17,9 @@ public import VkdynCore
 /// Stamps are steps. The planned ones are written by the host before a step, as plans are replayed. Without a fresh map
 /// the scales mean nothing. Both products are rounded, then their sum. No reduction; no flavours.
 /// Edge cases: where the stamps differ, or the feature was never stored, the result is NaN throughout, and the error
-/// record names the feature and both stamps, unless it names a lower or the same feature already; so the lowest one stays,
-/// in whatever order calls run, until the host clears the record. Rows beyond the count are not touched; with no rows no
-/// error is noted. NaN and infinity follow IEEE 754. A cache read as texels holds a multiple of four elements.
+/// record names the feature and both stamps, unless it names a lower or the same feature already; so the lowest one
+/// stays, in whatever order calls run, until the host clears the record. Rows beyond the count are not touched; with no
+/// rows no error is noted. NaN and infinity follow IEEE 754. A cache read as texels holds a multiple of four elements.
 /// Source: DeepCache, arXiv 2312.00858; Pyramid Attention Broadcast, arXiv 2408.12588, adds with both scales 1.
 /// Error: exact, blended at most 1.5 ulp of the larger product or the sum.
 public enum FeatureReuse: Kernel {

@@ -62,15 +62,18 @@ public enum FeatureStore: Kernel {
                         + (shape.isSpecial ? ", special values" : ""),
                     shape.rowContents, shape.source(width: width, random: &random), shape.capacity, width, type,
                     feature: UInt32(shape.width % 5))
-            } + [makeCase(
-                "values about f16's range, \(type.rawValue)", .structure(RowCount(count: 1, capacity: 1)),
-                halfEdges, 1, halfEdges.count, type, feature: 0)]
+            } + [
+                makeCase(
+                    "values about f16's range, \(type.rawValue)", .structure(RowCount(count: 1, capacity: 1)),
+                    halfEdges, 1, halfEdges.count, type, feature: 0)
+            ]
         }
     }
 
     /// Ties between neighbours, the ends of the range and of the denormals.
     private static let halfEdges: [Float] = [
-        65504, 65519, 65519.996, 65520, 65536, -65520, 0x1p-14, 0x1.FFCp-15, 0x1.FFEp-15, 0x1p-24, 0x1p-25, 0x1.000002p-25,
+        65504, 65519, 65519.996, 65520, 65536, -65520, 0x1p-14, 0x1.FFCp-15, 0x1.FFEp-15, 0x1p-24, 0x1p-25,
+        0x1.000002p-25,
         0x1.8p-24, 0x1p-26, 0x1.004p0, 0x1.002p0, 0x1.006p0, 0x1.002002p0, -0x1p-24, 0x1p-149,
     ]
 

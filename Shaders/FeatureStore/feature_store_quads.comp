@@ -1,7 +1,8 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
-// One or more whole rows a workgroup, four elements an invocation and step, through a texel view; widths divisible by 4.
+// One or more whole rows a workgroup, four elements an invocation and step, through a texel view; widths divisible by
+// 4.
 
 #include "rows.glsl"
 #include "step.glsl"

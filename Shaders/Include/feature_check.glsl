@@ -1,5 +1,5 @@
-// Whether a cached feature is of the planned step; one invocation of the call notes an error. After feature.glsl and the
-// buffers stamps, planned_stamps and feature_error.
+// Whether a cached feature is of the planned step; one invocation of the call notes an error. After feature.glsl and
+// the buffers stamps, planned_stamps and feature_error.
 
 // The stamp of a feature that was never stored.
 const uint NO_STAMP = 0xFFFFFFFFu;

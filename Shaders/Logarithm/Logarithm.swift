@@ -8,8 +8,8 @@ public import VkdynCore
 /// | source | [rows, width]  | f32  |
 /// | result | [rows, width]  | f32  |
 ///
-/// Proportional attention adds the logarithms of the keys' sizes, in patches, to its scores: a row is an image, its width
-/// the tokens. No reduction.
+/// Proportional attention adds the logarithms of the keys' sizes, in patches, to its scores: a row is an image, its
+/// width the tokens. No reduction.
 /// Edge cases: rows beyond the count are not touched; ±0 gives −∞, a negative number NaN, +∞ itself.
 /// Source: proportional attention, Bolya et al., arXiv 2210.09461, equation 1.
 /// Error: at most 0.81 ulp.
@@ -37,7 +37,9 @@ public enum Logarithm: Kernel {
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 309)
         return Elementwise.shapes.map { shape in
-            makeCase(shape.label, shape.rowContents, shape.source(width: shape.width, random: &random), shape.capacity, shape.width)
+            makeCase(
+                shape.label, shape.rowContents, shape.source(width: shape.width, random: &random), shape.capacity,
+                shape.width)
         }
     }
 
@@ -50,7 +52,8 @@ public enum Logarithm: Kernel {
         // Sizes, whole numbers mostly, and all kinds of other floats.
         let source = (0..<rows * width).map { index in
             index % 3 == 0
-                ? Float(bitPattern: .random(in: 0 ... .max, using: &random)) : Float(Int.random(in: 1...300, using: &random))
+                ? Float(bitPattern: .random(in: 0 ... .max, using: &random))
+                : Float(Int.random(in: 1...300, using: &random))
         }
         return makeCase(
             "\(shape)", .structure(RowCount(count: UInt32(rows), capacity: UInt32(rows))), source, rows, width)

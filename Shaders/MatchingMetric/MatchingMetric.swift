@@ -15,7 +15,8 @@ public import VkdynCore
 /// Edge cases: rows beyond the count are not touched. A row whose squares sum to 0 stays zero, where a division would
 /// give 0/0: zero is alike to everything by 0, so that it is matched last among rows that have anything in common, and
 /// ties between its scores go to the lowest index; NaN would leave its rank to the sort. Squares that underflow
-/// altogether count as such a sum. A row whose squares overflow becomes zero where it is finite. A row with a NaN is NaN.
+/// altogether count as such a sum. A row whose squares overflow becomes zero where it is finite. A row with a NaN is
+/// NaN.
 /// Source: Bolya et al., arXiv 2210.09461, section 3; Bolya and Hoffman, arXiv 2303.17604.
 /// Error: with one head at most 3 + (width/64 + 7)/2 ulp while no square is denormal; with more, as many times
 /// 2⁻²⁴ · Σₕ|source| more in each sum.
@@ -32,7 +33,8 @@ public enum MatchingMetric: Kernel {
 
     public static func variants(_ call: KernelCall<MatchingMetric>, _ traits: DeviceTraits) -> [String] {
         let p = call.parameters
-        let isQuads = p.width % 4 == 0 && p.sourceStride % 4 == 0 && p.sourceOffset % 4 == 0
+        let isQuads =
+            p.width % 4 == 0 && p.sourceStride % 4 == 0 && p.sourceOffset % 4 == 0
             && Int(p.rowCapacity) * Int(p.sourceStride) / 4 <= traits.maximumTexels
         guard isQuads else { return ["lanes"] }
         return traits.kind == .cpu ? ["quads", "lanes"] : ["lanes", "quads"]

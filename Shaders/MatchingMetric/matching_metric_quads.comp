@@ -1,7 +1,8 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
-// One workgroup of 8 invocations a row, eight lanes each, through a texel view; width, stride and offset divisible by 4.
+// One workgroup of 8 invocations a row, eight lanes each, through a texel view; width, stride and offset divisible by
+// 4.
 
 #define REDUCTION_QUADS
 #include "rows.glsl"

@@ -8,10 +8,10 @@ public import VkdynCore
 /// | stepParameters | one `StepParameters`, optional               | u32  |
 /// | sets           | [height · width], tokens in row-major order  | u32  |
 ///
-/// Sizes count tokens. Without step parameters a cell's destination is its top left token. With them it is a random one:
-/// `⌊word · cellHeight · cellWidth / 2³²⌋`, counted row by row inside the cell, where word is the first of Philox with the
-/// seed as key and (cell, step, `RandomStream.matching`, site) as counter. Cells are numbered row by row; `site` tells
-/// apart places of a model that shall differ in one step. All images of a batch share the sets.
+/// Sizes count tokens. Without step parameters a cell's destination is its top left token. With them it is a random
+/// one: `⌊word · cellHeight · cellWidth / 2³²⌋`, counted row by row inside the cell, where word is the first of Philox
+/// with the seed as key and (cell, step, `RandomStream.matching`, site) as counter. Cells are numbered row by row;
+/// `site` tells apart places of a model that shall differ in one step. All images of a batch share the sets.
 /// Nothing is reduced; places in the lists are counted in integers.
 /// Edge cases: only whole cells have destinations; the tokens to the right of and below them are sources. A picture
 /// smaller than a cell has sources alone. At most 4096 cells lie side by side.
@@ -45,7 +45,8 @@ public enum MatchingSets: Kernel {
             isDestination[row * width + cell % cellColumns * cellWidth + inside % cellWidth] = true
         }
         let tokens = isDestination.indices
-        for (place, token) in (tokens.filter { !isDestination[$0] } + tokens.filter { isDestination[$0] }).enumerated() {
+        for (place, token) in (tokens.filter { !isDestination[$0] } + tokens.filter { isDestination[$0] }).enumerated()
+        {
             b.sets[place] = UInt32(token)
         }
     }
@@ -53,7 +54,8 @@ public enum MatchingSets: Kernel {
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 303)
         let shapes: [(height: Int, width: Int, cellHeight: Int, cellWidth: Int)] = [
-            (0, 8, 2, 2), (4, 0, 2, 2), (1, 1, 1, 1), (1, 1, 2, 2), (2, 2, 2, 2), (3, 5, 2, 2), (8, 8, 2, 2), (7, 9, 3, 2),
+            (0, 8, 2, 2), (4, 0, 2, 2), (1, 1, 1, 1), (1, 1, 2, 2), (2, 2, 2, 2), (3, 5, 2, 2), (8, 8, 2, 2),
+            (7, 9, 3, 2),
             (5, 64, 5, 4), (9, 65, 2, 3), (64, 64, 2, 2), (16, 130, 1, 2), (6, 4, 9, 2), (6, 4, 2, 9), (40, 3, 7, 1),
             (12, 12, 1, 1),
         ]

@@ -52,7 +52,8 @@ public enum MergeTargets: Kernel {
                 p.distillationToken != 0 && destination == 0 ? 1 : keptCount + destination
             }
             func set(_ row: Int, _ token: Int) {
-                let token = hasSets ? Int(b.sets[token]) : token < sourceCount ? 2 * token : 2 * (token - sourceCount) + 1
+                let token =
+                    hasSets ? Int(b.sets[token]) : token < sourceCount ? 2 * token : 2 * (token - sourceCount) + 1
                 b.targets[image * (sourceCount + destinationCount) + token] = UInt32(row)
             }
             for source in order[..<Int(p.mergedCount)] {
@@ -73,9 +74,12 @@ public enum MergeTargets: Kernel {
             (0, 3, 30, 7), (7, 3, 30, 7), (1, 1, 600, 300),
         ] {
             cases.append(
-                makeCase(images: images, capacity: capacity, sources: (tokens + 1) / 2, destinations: tokens / 2, merged: merged, &random))
+                makeCase(
+                    images: images, capacity: capacity, sources: (tokens + 1) / 2, destinations: tokens / 2,
+                    merged: merged, &random))
         }
-        for (tokens, merged) in [(3, 1), (4, 1), (5, 2), (66, 32), (65, 32), (197, 98), (198, 13), (577, 40), (600, 0)] {
+        for (tokens, merged) in [(3, 1), (4, 1), (5, 2), (66, 32), (65, 32), (197, 98), (198, 13), (577, 40), (600, 0)]
+        {
             for hasDistillation in [false, true] where merged <= (tokens - (hasDistillation ? 2 : 1)) / 2 {
                 cases.append(
                     makeCase(
@@ -83,7 +87,9 @@ public enum MergeTargets: Kernel {
                         classToken: true, distillationToken: hasDistillation, &random))
             }
         }
-        for (sources, destinations, merged) in [(48, 16, 32), (48, 16, 48), (3, 1, 2), (300, 100, 200), (5, 0, 0), (0, 3, 0)] {
+        for (sources, destinations, merged) in [
+            (48, 16, 32), (48, 16, 48), (3, 1, 2), (300, 100, 200), (5, 0, 0), (0, 3, 0),
+        ] {
             cases.append(
                 makeCase(
                     images: 2, capacity: 2, sources: sources, destinations: destinations, merged: merged, hasSets: true,

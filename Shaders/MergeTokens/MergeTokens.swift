@@ -25,7 +25,8 @@ public enum MergeTokens: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent {
         // In quads of channels along z; rows without channels still have their sizes.
         WorkExtent(
-            Int(parameters.rowCount), Int(parameters.imageCapacity), (max(Int(parameters.width), 1) + 3) / 4, rowAxis: .y)
+            Int(parameters.rowCount), Int(parameters.imageCapacity), (max(Int(parameters.width), 1) + 3) / 4,
+            rowAxis: .y)
     }
 
     public static func cost(_ call: KernelCall<MergeTokens>) -> Cost {

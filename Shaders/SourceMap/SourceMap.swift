@@ -37,7 +37,8 @@ public enum SourceMap: Kernel {
         var random = CaseGenerator(seed: 308)
         return [
             (1, 1, 0, 0, false), (1, 1, 1, 1, false), (1, 1, 1, 1, true), (2, 2, 63, 63, false), (2, 2, 64, 50, true),
-            (1, 1, 65, 3, true), (3, 3, 197, 120, true), (2, 4, 20, 9, true), (0, 2, 20, 9, true), (5, 2, 20, 20, false),
+            (1, 1, 65, 3, true), (3, 3, 197, 120, true), (2, 4, 20, 9, true), (0, 2, 20, 9, true),
+            (5, 2, 20, 20, false),
         ].map { makeCase(images: $0.0, capacity: $0.1, patches: $0.2, tokens: $0.3, hasPrevious: $0.4, &random) }
     }
 
@@ -70,7 +71,8 @@ public enum SourceMap: Kernel {
                 + (hasPrevious ? ", previous" : ""),
             Contents(
                 images: .structure(RowCount(count: UInt32(images), capacity: UInt32(capacity))),
-                targets: map(tokens, below: max(tokens / 2, 1)), previous: hasPrevious ? map(patches, below: tokens) : nil,
+                targets: map(tokens, below: max(tokens / 2, 1)),
+                previous: hasPrevious ? map(patches, below: tokens) : nil,
                 result: .unwritten(capacity * patches, as: .u32)),
             Parameters(
                 imageCapacity: UInt32(capacity), tokenCount: UInt32(tokens), originalCount: UInt32(patches)))

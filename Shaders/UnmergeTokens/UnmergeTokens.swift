@@ -92,7 +92,9 @@ public enum UnmergeTokens: Kernel {
         func floats(_ rows: Int) -> [Float] {
             var values = random.floats(capacity * rows * width, scale: 4)
             for i in min(images, capacity) * rows * width..<values.count { values[i] = .nan }
-            if values.count > 16, images > 0 { values.replaceSubrange(2..<6, with: [.nan, .infinity, -.infinity, -0.0]) }
+            if values.count > 16, images > 0 {
+                values.replaceSubrange(2..<6, with: [.nan, .infinity, -.infinity, -0.0])
+            }
             return values
         }
         return makeCase(

@@ -102,7 +102,8 @@ import VkdynCore
             var expected: [Float] = []
             for row in 0..<run.rowCount {
                 let parts = [
-                    cached[row * cachedWidth..<(row + 1) * cachedWidth], fresh[row * freshWidth..<(row + 1) * freshWidth],
+                    cached[row * cachedWidth..<(row + 1) * cachedWidth],
+                    fresh[row * freshWidth..<(row + 1) * freshWidth],
                 ]
                 for part in p.freshFirst != 0 ? parts.reversed() : parts { expected += part }
             }

@@ -8,7 +8,8 @@ import VkdynCore
     // MARK: Metric
 
     @Test func theMetricAgreesWithDouble() {
-        for run in TwinRun<MatchingMetric>.all() where !run.label.hasPrefix("special") && !run.label.hasPrefix("heads that") {
+        for run in TwinRun<MatchingMetric>.all()
+        where !run.label.hasPrefix("special") && !run.label.hasPrefix("heads that") {
             let p = run.parameters
             let (width, heads) = (Int(p.width), Int(p.headCount))
             let source = run.before[1]!.floats.map(Double.init)
@@ -28,7 +29,9 @@ import VkdynCore
                     let exact = norm == 0 ? 0 : means[i] / norm
                     let relative = 3 + (Double(width) / 64 + 7) / 2
                     // Errors of the heads' sums reach all channels through the norm.
-                    let sums = norm == 0 ? 0 : Double(heads) * 0x1p-24 * (magnitude[i] + largest * Double(width).squareRoot()) / norm
+                    let sums =
+                        norm == 0
+                        ? 0 : Double(heads) * 0x1p-24 * (magnitude[i] + largest * Double(width).squareRoot()) / norm
                     let bound = relative * ulp(exact) + (heads > 1 ? sums * 2 : 0)
                     if !agrees(run.after[2]!.floats[row * width + i], exact, bound: bound) { wrong += 1 }
                 }
@@ -173,7 +176,9 @@ import VkdynCore
             #expect(destinations.allSatisfy { $0 % width < columns * Int(p.cellWidth) }, "\(run.label)")
             if run.before[0] == nil {
                 #expect(
-                    destinations.allSatisfy { $0 / width % Int(p.cellHeight) == 0 && $0 % width % Int(p.cellWidth) == 0 },
+                    destinations.allSatisfy {
+                        $0 / width % Int(p.cellHeight) == 0 && $0 % width % Int(p.cellWidth) == 0
+                    },
                     "\(run.label)")
             }
         }
@@ -224,8 +229,10 @@ import VkdynCore
         var kept = Array(order.dropFirst(merged))
         if classToken { kept.sort() }
         let keptRows = kept.map { [sources[$0]] }
-        let rows = distillationToken
-            ? Array(keptRows.prefix(1)) + Array(groups.prefix(1)) + Array(keptRows.dropFirst()) + Array(groups.dropFirst())
+        let rows =
+            distillationToken
+            ? Array(keptRows.prefix(1)) + Array(groups.prefix(1)) + Array(keptRows.dropFirst())
+                + Array(groups.dropFirst())
             : keptRows + groups
         return rows.map { $0.sorted() }
     }
@@ -260,7 +267,8 @@ import VkdynCore
                 let targets = run.before[1]!.words[image * tokens..<(image + 1) * tokens]
                 let expected = (0...rows).map { row in UInt32(targets.count { $0 < UInt32(row) }) }
                 #expect(
-                    Array(run.after[3]!.words[image * (rows + 1)..<(image + 1) * (rows + 1)]) == expected, "\(run.label)")
+                    Array(run.after[3]!.words[image * (rows + 1)..<(image + 1) * (rows + 1)]) == expected,
+                    "\(run.label)")
             }
         }
     }
@@ -279,7 +287,9 @@ import VkdynCore
             for image in 0..<run.rowCount {
                 for row in 0..<rows {
                     let offset = image * (rows + 1) + row
-                    let own = (offsets[offset]..<offsets[offset + 1]).map { image * tokens + members[image * tokens + $0] }
+                    let own = (offsets[offset]..<offsets[offset + 1]).map {
+                        image * tokens + members[image * tokens + $0]
+                    }
                     let total = own.reduce(0.0) { $0 + (sizes?[$1] ?? 1) }
                     if let found = run.after[6]?.floats[image * rows + row], Double(found) != total { wrong += 1 }
                     for i in 0..<width {
@@ -341,7 +351,8 @@ import VkdynCore
                 let previous = run.before[2].map { Array($0.words[image * originals..<(image + 1) * originals]) }
                 let targets = Array(run.before[1]!.words[image * tokens..<(image + 1) * tokens])
                 let expected = (previous ?? Array(0..<UInt32(originals))).map { targets[Int($0)] }
-                #expect(Array(run.after[3]!.words[image * originals..<(image + 1) * originals]) == expected, "\(run.label)")
+                #expect(
+                    Array(run.after[3]!.words[image * originals..<(image + 1) * originals]) == expected, "\(run.label)")
             }
         }
     }

@@ -15,9 +15,10 @@ import VkdynSchedule
             ])
         // A run that begins later counts from its own first step.
         var late = try FeatureSchedule(.interval(3, first: 2), stepCount: 7)
-        #expect((2..<7).map { _ in late.next() } == [
-            .compute, .reuse(from: 2), .reuse(from: 2), .compute, .reuse(from: 5),
-        ])
+        #expect(
+            (2..<7).map { _ in late.next() } == [
+                .compute, .reuse(from: 2), .reuse(from: 2), .compute, .reuse(from: 5),
+            ])
         #expect(try FeatureSchedule(.interval(1), stepCount: 4).fullSteps == [0, 1, 2, 3])
         #expect(try FeatureSchedule(.everyStep, stepCount: 3).fullSteps == [0, 1, 2])
         #expect(try FeatureSchedule(.interval(5), stepCount: 0).fullSteps == [])

@@ -22,8 +22,8 @@ import VkdynTechniques
 
     // MARK: The second way
 
-    /// One image merged in double precision, by sorting and concatenating lists; nil where scores lie so near each other
-    /// that rounding could decide.
+    /// One image merged in double precision, by sorting and concatenating lists; nil where scores lie so near each
+    /// other that rounding could decide.
     private func slowly(
         _ source: ArraySlice<Float>, tokens: Int, width: Int, r: Int, sources: [Int], destinations: [Int],
         classToken: Bool, distillationToken: Bool, sizes: [Double]
@@ -178,7 +178,9 @@ import VkdynTechniques
         var random = CaseGenerator(seed: 3000)
         let images = (0..<4).map { _ in random.floats(tokens * width) }
         let device = try TestDevices.vulkan()
-        for sets in [Sets.alternating(classToken: true, distillationToken: false), .cells(height: 1, width: 37, seed: nil)] {
+        for sets in [
+            Sets.alternating(classToken: true, distillationToken: false), .cells(height: 1, width: 37, seed: nil),
+        ] {
             // A picture of one line has no whole cell of two.
             if case .cells = sets {
                 #expect(
@@ -232,7 +234,8 @@ import VkdynTechniques
             guard
                 let merged = try merge(
                     source, images: images, tokens: tokens, width: width, r: r,
-                    sets: .alternating(classToken: true, distillationToken: true), sizes: sizes, map: map, originals: 64,
+                    sets: .alternating(classToken: true, distillationToken: true), sizes: sizes, map: map,
+                    originals: 64,
                     on: TestDevices.reference)
             else { continue }
             (source, sizes, map, tokens) = (merged.rows, merged.sizes, merged.sourceMap, merged.rowCount)
@@ -292,7 +295,8 @@ import VkdynTechniques
         let cells = TokenSets.cells(
             height: 5, width: 5, cellHeight: 2, cellWidth: 2, step: nil, site: 0, into: &recording)
         #expect(cells.sourceCount == 21 && cells.mergedCount(99) == 21 && cells.mergedCount(7) == 7)
-        let none = TokenSets.cells(height: 1, width: 9, cellHeight: 2, cellWidth: 2, step: nil, site: 0, into: &recording)
+        let none = TokenSets.cells(
+            height: 1, width: 9, cellHeight: 2, cellWidth: 2, step: nil, site: 0, into: &recording)
         #expect(none.mergedCount(4) == 0)
     }
 

@@ -51,7 +51,8 @@ public struct FeatureSchedule: Sendable, Equatable {
             fullSteps = Set(steps).filter { $0 < stepCount }.sorted()
         case .nonUniform(let interval, let power, let centre):
             guard interval >= 1 else { throw .interval(interval) }
-            fullSteps = interval == 1
+            fullSteps =
+                interval == 1
                 ? Array(0..<stepCount)
                 : try Self.nonUniform(
                     stepCount: stepCount, count: (stepCount + interval - 1) / interval, power: power, centre: centre)
@@ -126,13 +127,13 @@ public enum FeatureScheduleError: UserFacingError, Equatable {
         case .interval(let interval): "the cache interval is \(interval), expected 1 or more"
         case .first(let first, let count): "the first step is \(first), expected one of the \(count) steps, from 0"
         case .noFirstStep(let lowest):
-            "the list of full steps begins with \(lowest.map(String.init) ?? "nothing"), expected 0: the first step has "
-                + "no cache to reuse"
+            "the list of full steps begins with \(lowest.map(String.init) ?? "nothing"), expected 0: the first step "
+                + "has no cache to reuse"
         case .centre(let centre, let count):
             "the schedule's centre is \(centre), expected one of the \(count) steps, from 0"
         case .noPower(let power, let count, let wanted):
-            "no power from \(power) down to 1 spreads \(wanted) full steps over \(count); use a longer interval or another "
-                + "centre"
+            "no power from \(power) down to 1 spreads \(wanted) full steps over \(count); use a longer interval "
+                + "or another centre"
         }
     }
 }

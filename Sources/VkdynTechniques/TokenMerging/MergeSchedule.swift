@@ -1,7 +1,7 @@
 public import VkdynCore
 
-/// How many tokens each layer merges away, as ToMe takes it: "r". A pure value; the clamp to what a layer's tokens allow
-/// is `TokenSets.mergedCount`.
+/// How many tokens each layer merges away, as ToMe takes it: "r". A pure value; the clamp to what a layer's tokens
+/// allow is `TokenSets.mergedCount`.
 public enum MergeSchedule: Sendable, Equatable {
     /// The same number in every layer.
     case constant(Int)

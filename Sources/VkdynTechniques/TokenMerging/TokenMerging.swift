@@ -107,7 +107,8 @@ public struct TokenMerge: Sendable {
             .init(imageCapacity: UInt32(images.capacity), tokenCount: UInt32(tokens), rowCount: UInt32(rowCount)),
             rows: images)
         return TokenMerge(
-            images: images, tokenCount: tokens, rowCount: rowCount, targets: targets, offsets: offsets, members: members)
+            images: images, tokenCount: tokens, rowCount: rowCount, targets: targets, offsets: offsets, members: members
+        )
     }
 
     /// Rows from which on a sort is faster with ranks.
@@ -118,7 +119,8 @@ public struct TokenMerge: Sendable {
         into recording: inout Recording
     ) -> Buffer {
         let order = recording.transient(.u32, count: images.capacity * width, label)
-        let ranks = width > longSort
+        let ranks =
+            width > longSort
             ? recording.transient(.u32, count: images.capacity * width, label + "_ranks") : nil
         recording.dispatch(
             Sort.self, label, .init(rows: images.buffer, keys: keys, order: order, ranks: ranks),
@@ -154,7 +156,8 @@ public struct TokenMerge: Sendable {
         into recording: inout Recording
     ) -> (result: Buffer, sizes: Buffer?) {
         let result = recording.transient(.f32, count: images.capacity * rowCount * width, label)
-        let resultSizes = keepsSizes
+        let resultSizes =
+            keepsSizes
             ? recording.transient(.f32, count: images.capacity * rowCount, label + "_sizes") : nil
         recording.dispatch(
             MergeTokens.self, label,
