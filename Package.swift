@@ -73,7 +73,9 @@ let package = Package(
         .plugin(
             name: "CompileShaders", capability: .buildTool(), dependencies: ["ShaderCompiler"],
             path: "tools/CompileShaders"),
-        .target(name: "VkdynKernels", dependencies: ["VkdynCore"], path: "Shaders", plugins: ["CompileShaders"]),
+        .target(
+            name: "VkdynKernels", dependencies: ["VkdynCore"], path: "Shaders", exclude: ["README.md"],
+            plugins: ["CompileShaders"]),
         .target(name: "VkdynSchedule", dependencies: ["VkdynCore", "VkdynKernels"]),
         .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),

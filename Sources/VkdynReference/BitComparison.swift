@@ -1,6 +1,6 @@
 public import VkdynCore
 
-/// Compares memory bit for bit, except that every NaN equals every NaN.
+/// Compares memory bit for bit, except that every NaN that was computed equals every NaN.
 public struct BitComparison: Sendable, Equatable {
     /// The first element that differs.
     public struct Difference: Sendable, Equatable, CustomStringConvertible {
@@ -20,8 +20,11 @@ public struct BitComparison: Sendable, Equatable {
     public let differenceCount: Int
     public let first: Difference?
 
+    /// - Parameter initial: what both held before, if known. Where the expected memory still holds it nothing was to be
+    ///   written, so that a NaN there must be the very same: one that was written over it counts as a difference.
     public init(
-        expected: UnsafeRawBufferPointer, actual: UnsafeRawBufferPointer, elementType: ElementType
+        expected: UnsafeRawBufferPointer, actual: UnsafeRawBufferPointer, elementType: ElementType,
+        initial: UnsafeRawBufferPointer? = nil
     ) {
         precondition(expected.count == actual.count)
         let stride = elementType.byteCount
@@ -37,7 +40,8 @@ public struct BitComparison: Sendable, Equatable {
         for index in 0..<count {
             let a = Self.bits(expected, index, elementType)
             let b = Self.bits(actual, index, elementType)
-            if a != b, !(Self.isNaN(a, elementType) && Self.isNaN(b, elementType)) {
+            let isUntouched = initial.map { Self.bits($0, index, elementType) == a } ?? false
+            if a != b, isUntouched || !(Self.isNaN(a, elementType) && Self.isNaN(b, elementType)) {
                 differences += 1
                 if first == nil { first = Difference(index: index, expected: a, actual: b) }
             }

@@ -44,13 +44,14 @@ struct ExpectedCase {
     func compare(
         _ device: any Device, _ variant: VariantInterface, placement: BufferPlacement
     ) throws(DeviceError) -> CaseComparison {
+        let initial = testCase.contents.map { ($0?.bytes ?? []) + Self.guardBytes }
         var buffers: [Buffer?] = []
-        for (binding, contents) in zip(kernel.interface.bindings, testCase.contents) {
-            guard let contents else {
+        for (index, binding) in kernel.interface.bindings.enumerated() {
+            guard let contents = testCase.contents[index] else {
                 buffers.append(nil)
                 continue
             }
-            let bytes = BufferContents(elementType: contents.elementType, bytes: contents.bytes + Self.guardBytes)
+            let bytes = BufferContents(elementType: contents.elementType, bytes: initial[index])
             buffers.append(try device.makeBuffer(bytes, placement: placement, label: binding.name))
         }
         var recording = Recording()
@@ -64,9 +65,12 @@ struct ExpectedCase {
         for (index, binding) in kernel.interface.bindings.enumerated() where binding.access.writes {
             guard let buffer = buffers[index], let expected = memory[index] else { continue }
             let actual = try device.read([BufferPart(buffer, byteRange: 0..<buffer.byteCount)])[0]
-            let comparison = expected.withUnsafeBytes { expected in
-                actual.withUnsafeBytes { actual in
-                    BitComparison(expected: expected, actual: actual, elementType: buffer.elementType)
+            let comparison = initial[index].withUnsafeBytes { initial in
+                expected.withUnsafeBytes { expected in
+                    actual.withUnsafeBytes { actual in
+                        BitComparison(
+                            expected: expected, actual: actual, elementType: buffer.elementType, initial: initial)
+                    }
                 }
             }
             result.comparedCount += comparison.comparedCount

@@ -56,10 +56,12 @@ final class PipelineStore: Sendable {
     private let device: DeviceHandle
     private let controls: FloatControls
     private let cache: PipelineCache
+    private let reversesLanes: Bool
     private let pipelines = Mutex<[PipelineKey: Pipeline]>([:])
 
-    init(device: DeviceHandle) {
+    init(device: DeviceHandle, reversesLanes: Bool) {
         self.device = device
+        self.reversesLanes = reversesLanes
         controls = FloatControls(device.physical.floatControls)
         cache = PipelineCache(device: device)
     }
@@ -108,7 +110,8 @@ final class PipelineStore: Sendable {
         try check(layoutResult, "vkCreatePipelineLayout", device: name)
         guard let pipelineLayout else { throw .failed(call: "vkCreatePipelineLayout", code: 0) }
 
-        let words = controls.apply(to: module.words)
+        let embedded = module.words
+        let words = controls.apply(to: reversesLanes ? ReversedLanes.apply(to: embedded) ?? embedded : embedded)
         var shader: VkShaderModule?
         let moduleResult = words.withUnsafeBufferPointer { words in
             var info = VkShaderModuleCreateInfo()

@@ -10,10 +10,13 @@ public final class VulkanDevice: SteppableDevice {
         public var validation = false
         /// Runs the fused flavour through its exact emulation, for devices that do not fuse.
         public var emulatesFused = false
+        /// Numbers the lanes of kernels with barriers backwards, which changes no bit unless a barrier is missing.
+        public var reversesLanes = false
 
-        public init(validation: Bool = false, emulatesFused: Bool = false) {
+        public init(validation: Bool = false, emulatesFused: Bool = false, reversesLanes: Bool = false) {
             self.validation = validation
             self.emulatesFused = emulatesFused
+            self.reversesLanes = reversesLanes
         }
     }
 
@@ -35,7 +38,7 @@ public final class VulkanDevice: SteppableDevice {
     init(instance: Instance, physical: PhysicalDevice, options: Options) throws(DeviceError) {
         device = try DeviceHandle(instance: instance, physical: physical)
         pool = MemoryPool(device: device)
-        pipelines = PipelineStore(device: device)
+        pipelines = PipelineStore(device: device, reversesLanes: options.reversesLanes)
         self.options = options
         absent = try VulkanBuffer(device: device, pool: pool, byteCount: 256, placement: .device, label: "absent")
         timeline = try Timeline(device)

@@ -15,11 +15,14 @@ struct DeviceOptions: ParsableArguments {
 
     /// The device with the flavours that it can run: the fused one natively where it truly fuses, else through the
     /// exact emulation where there are 64-bit floats.
-    func openForVerification() throws(DeviceError) -> (device: any Device, flavours: [Flavour]) {
+    func openForVerification(
+        reversesLanes: Bool = false
+    ) throws(DeviceError) -> (device: any Device, flavours: [Flavour]) {
         if device == "reference" { return (ReferenceDevice(), Flavour.allCases) }
-        let opened = try DeviceList().open(device)
+        let opened = try DeviceList(options: .init(reversesLanes: reversesLanes)).open(device)
         if try opened.probe().isFused { return (opened, Flavour.allCases) }
         guard opened.canEmulateFused else { return (opened, [.separate]) }
-        return (try DeviceList(options: .init(emulatesFused: true)).open(device), Flavour.allCases)
+        let options = VulkanDevice.Options(emulatesFused: true, reversesLanes: reversesLanes)
+        return (try DeviceList(options: options).open(device), Flavour.allCases)
     }
 }

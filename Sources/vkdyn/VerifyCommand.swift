@@ -16,6 +16,7 @@ struct Verify: ParsableCommand {
               vkdyn verify
               vkdyn verify --kernel attention --device llvmpipe
               vkdyn verify --random 10000 --seed 1
+              vkdyn verify --kernel softmax --reverse-lanes
               vkdyn verify --json > verify.json
             """)
 
@@ -31,6 +32,13 @@ struct Verify: ParsableCommand {
 
     @Option(help: "Where the random cases start: case n of a run is the first of a run with seed + n.")
     var seed: UInt64 = 0
+
+    @Flag(
+        help: """
+            Number the lanes of each workgroup backwards, which changes no bit: a driver that runs lanes in ascending \
+            order hides some missing barriers, and shows them so.
+            """)
+    var reverseLanes = false
 
     @Flag(help: "Print JSON and nothing else on standard output.")
     var json = false
@@ -49,7 +57,7 @@ struct Verify: ParsableCommand {
     }
 
     func run() throws {
-        let (opened, flavours) = try device.openForVerification()
+        let (opened, flavours) = try device.openForVerification(reversesLanes: reverseLanes)
         if !json { print("\(opened.description.name) (\(opened.description.driver))\n") }
         let kernels = KernelRegistry.all.filter { kernel.isEmpty || kernel.contains($0.interface.name) }
         var report = Report(device: opened.description)
@@ -112,6 +120,7 @@ struct Verify: ParsableCommand {
     private func note(_ failure: RandomVerifier.Failure, _ number: Int, _ console: Console) {
         var command = "vkdyn verify --random 1 --seed \(failure.seed)"
         for name in kernel { command += " --kernel \(name)" }
+        if reverseLanes { command += " --reverse-lanes" }
         if device.device != "auto" { command += " --device \"\(device.device)\"" }
         console.note(
             "random case \(number) differs: \(failure.kernel), variant \(failure.variant), \(failure.flavour.rawValue), "

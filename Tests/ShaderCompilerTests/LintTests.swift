@@ -116,7 +116,7 @@ import Testing
     }
 
     static let allowed = [
-        "a + b", "a - b", "a * b", "-a", "a * b + a", "(vec4(a, b, a, b) * b).y", "fma(a, b, a)", "abs(a)",
+        "a + b", "a - b", "a * b", "-a", "a * b + a", "(vec4(a, b, a, b) * b).y", "abs(a)",
         "floor(a)", "trunc(a)", "roundEven(a)", "a < b ? a : b", "mix(a, b, n > 3u)", "float(n)", "float(int(n))",
         "a < 5.0 ? float(uint(a)) : 0.0", "uintBitsToFloat(n + 1u)", "float(min(n, 3u) + max(n, 4u))",
         "float(clamp(int(n), -2, 5))", "float(n / 3u % 7u)", "float(bitfieldExtract(n, 2, 3) + bitCount(n))",
@@ -156,6 +156,44 @@ import Testing
         #expect(lines.count == 2)
         #expect(lines.contains { $0.contains("Include/half.glsl:3: error: division of floats") }, "\(lines)")
         #expect(lines.contains { $0.hasPrefix("Probe/probe.comp:17: error: sqrt ") }, "\(lines)")
+    }
+
+    @Test func aFusedMultiplyAddIsLeftToTheFusedFlavour() throws {
+        let flavour = "layout(constant_id = 100) const bool FUSED = false;"
+        for (text, isRefused) in [
+            ("result[i] = FUSED ? fma(a, b, a) : a * b + a;", false),
+            ("if (FUSED) { result[i] = fma(a, b, a); return; } result[i] = a * b + a;", false),
+            ("result[i] = fma(a, b, a);", true),
+            ("result[i] = FUSED ? a * b + a : fma(a, b, a);", true),
+            ("result[i] = FUSED ? a : n > 3u ? fma(a, b, a) : b;", true),
+        ] {
+            let folder = try ShaderFolder()
+            try folder.write("Probe/probe.comp", Self.source(Statement(text: text, header: flavour)))
+            if isRefused {
+                let lines = try folder.refused()
+                #expect(lines.count == 1)
+                #expect(
+                    lines[0].hasPrefix("Probe/probe.comp:15: error: fma outside the fused flavour"), "\(text): \(lines)")
+            } else {
+                _ = try folder.compiled()
+            }
+        }
+        // Through functions, and in an include at its own line.
+        let folder = try ShaderFolder()
+        try folder.write(
+            "Include/add.glsl",
+            "float fused(float a, float b) { return fma(a, b, a); }\nfloat add(float a, float b) {\n"
+                + "    for (int i = 0; i < 3; i++) a = fused(a, b);\n    return a;\n}\n")
+        let header =
+            "#extension GL_GOOGLE_include_directive : require\n#include \"add.glsl\"\n" + flavour
+        try folder.write(
+            "Probe/probe.comp",
+            Self.source(Statement(text: "result[i] = FUSED ? fused(a, b) : a * b;", header: header)))
+        _ = try folder.compiled()
+        try folder.write(
+            "Probe/probe.comp",
+            Self.source(Statement(text: "switch (n) { case 3u: result[i] = add(a, b); break; }", header: header)))
+        #expect(try folder.compile().errors.hasPrefix("Include/add.glsl:1: error: fma outside the fused flavour"))
     }
 
     @Test func doublesAreLeftToTheEmulationOfFusedMultiplyAdd() throws {

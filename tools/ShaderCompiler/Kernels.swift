@@ -109,6 +109,7 @@ struct KernelCompiler {
             var module = SPIRVModule(words: words)
             module.forbidContraction()
             try Lint.check(module, file: file, allowsDoubles: allowsDoubles)
+            try FlavourCheck.check(module, file: file)
             module.strip()
             return (module.words, interface)
         }
