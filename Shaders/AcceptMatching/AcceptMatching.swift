@@ -35,6 +35,7 @@ public enum AcceptMatching: Kernel {
             makeCase("5 drafts, 3 before a wrong one", drafted: 5, matching: 3, targetCached: 12, draftCached: 11),
             makeCase("5 drafts, all", drafted: 5, matching: 5, targetCached: 12, draftCached: 11),
             makeCase("70 drafts, 65", drafted: 70, matching: 65, targetCached: 77, draftCached: 76),
+            makeCase("empty sequence", drafted: 0, matching: 0, targetCached: 0, draftCached: 0, length: 0),
             makeCase("caches far behind", drafted: 2, matching: 2, targetCached: 0, draftCached: 3),
         ]
     }

@@ -114,6 +114,9 @@ public enum AcceptRejection: Kernel {
                 makeCase("p below q by nothing that weighs", drafted: 1, width: width, target: zero + flat, draft: flat, drafts: [1]),
                 makeCase("NaN p", drafted: 1, width: width, target: nan + flat, draft: flat, drafts: [1]),
                 makeCase("NaN q", drafted: 1, width: width, target: flat + flat, draft: nan, drafts: [1]),
+                makeCase("infinite p", drafted: 1, width: width, target: row { $0 == 1 ? .infinity : 0 } + flat, draft: flat, drafts: [0]),
+                makeCase("infinite q", drafted: 1, width: width, target: flat + flat, draft: row { $0 == 1 ? .infinity : 0 }, drafts: [1]),
+                makeCase("nothing left of p", drafted: 1, width: width, target: zero + zero, drafts: [1], isOneHot: true),
                 makeCase("token outside", drafted: 1, width: width, target: flat + flat, draft: flat, drafts: [UInt32(width)]),
                 makeCase("token outside", drafted: 1, width: width, target: flat + flat, drafts: [.max - 1], isOneHot: true),
             ]

@@ -122,7 +122,8 @@ public enum Embedding: Kernel {
             for i in 0..<shape.width {
                 for token in shape.vocabulary..<quads * 4 { values[i * quads * 4 + token] = .nan }
             }
-        } else if shape.vocabulary > 8 {
+        } else if shape.width * shape.vocabulary > 8 {
+            values[4] = .nan
             values[5] = .infinity
             values[6] = -0.0
             values[7] = 6e-8

@@ -5,7 +5,7 @@ enum RowCases {
     /// Counts, capacities and widths that every one of them is tested with: nothing, one, odd and whole texels, about a
     /// workgroup, several, and a vocabulary's size.
     static let shapes: [(rows: Int, capacity: Int, width: Int)] = [
-        (0, 3, 12), (1, 1, 1), (2, 2, 3), (1, 1, 4), (3, 3, 63), (2, 5, 64), (1, 1, 255), (2, 2, 256), (3, 2, 257),
+        (0, 3, 12), (0, 0, 8), (1, 1, 1), (2, 2, 3), (1, 1, 4), (3, 3, 63), (2, 5, 64), (1, 1, 255), (2, 2, 256), (3, 2, 257),
         (2, 2, 1023), (1, 1, 1028), (5, 5, 4097), (2, 3, 32_000),
     ]
 

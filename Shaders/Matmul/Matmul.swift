@@ -132,6 +132,12 @@ public enum Matmul: Kernel {
             makeCase(
                 rows: 0, capacity: 5, depth: 64, columns: 20, type: .f32, activation: .none, hasBias: false,
                 hasResidual: true, random: &random))
+        for (depth, type) in [(68, ElementType.f32), (67, .f32), (260, .f16), (68, .bf16)] {
+            cases.append(
+                makeCase(
+                    rows: 9, capacity: 9, depth: depth, columns: 13, type: type, activation: .none, hasBias: false,
+                    hasResidual: false, hasSpecialValues: true, random: &random))
+        }
         return cases
     }
 
@@ -153,7 +159,7 @@ public enum Matmul: Kernel {
 
     private static func makeCase(
         rows: Int, capacity: Int, depth: Int, columns: Int, type: ElementType, activation: Activation,
-        hasBias: Bool, hasResidual: Bool, random: inout CaseGenerator
+        hasBias: Bool, hasResidual: Bool, hasSpecialValues: Bool = false, random: inout CaseGenerator
     ) -> KernelCase {
         let stride = (columns + 3) / 4 * 4
         let resultStride = columns + 3
@@ -162,8 +168,22 @@ public enum Matmul: Kernel {
         for k in 0..<depth { for n in columns..<stride { weights[k * stride + n] = .nan } }
         var source = random.floats(capacity * depth)
         for index in min(rows, capacity) * depth..<capacity * depth { source[index] = .nan }
+        if hasSpecialValues {
+            // A row each of NaN, infinities that meet a zero weight, zeros, denormals, equal numbers and overflow.
+            source[3] = .nan
+            source[depth + 4] = .infinity
+            source[2 * depth + 5] = -.infinity
+            for k in 0..<depth {
+                weights[k * stride + 2] = k % 2 == 0 ? 0 : -0.0
+                weights[k * stride + 3] = k == 6 ? .infinity : 1
+                source[3 * depth + k] = -0.0
+                source[4 * depth + k] *= 0x1p-140
+                source[5 * depth + k] = 0.1
+                source[6 * depth + k] *= 0x1p127
+            }
+        }
         return makeCase(
-            "rows \(rows) of \(capacity), columns \(columns), depth \(depth), \(type.rawValue), \(activation)"
+            (hasSpecialValues ? "special values, " : "") + "rows \(rows) of \(capacity), columns \(columns), depth \(depth), \(type.rawValue), \(activation)"
                 + (hasBias ? ", bias" : "") + (hasResidual ? ", residual" : ""),
             Contents(
                 rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),

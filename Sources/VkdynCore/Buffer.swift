@@ -33,6 +33,9 @@ public struct Buffer: Sendable {
 
 /// A number of rows that the device decides, in a device buffer: count, capacity, overflow.
 ///
+/// Whoever lets the device decide a count reads `overflow`, or what follows from it, with the step's result, and runs
+/// the step again with a larger capacity or fails; kernels do not stop for it.
+///
 /// A dispatch over `Counted` rows is launched for just that many rows; zero skips it. `count` may exceed
 /// `capacity` by then only together with a set overflow flag, and rows beyond the capacity are never touched.
 public struct Counted: Sendable {

@@ -99,6 +99,8 @@ public enum DeviceError: UserFacingError, Equatable {
     case failed(call: String, code: Int)
     /// A call that no variant of its kernel may run, by the kernel's own rules.
     case noVariant(kernel: String, call: String)
+    /// A device counted more rows than its buffers hold.
+    case tooManyRows(plan: String)
     /// A kernel and its twin differ: the first differing bit, in full.
     case differs(String)
 
@@ -121,6 +123,8 @@ public enum DeviceError: UserFacingError, Equatable {
         case .failed(let call, let code): "\(call) failed with VkResult \(code)"
         case .noVariant(let kernel, let call):
             "no variant of \(kernel) can run \(call) on this device; --device reference can"
+        case .tooManyRows(let plan):
+            "\(plan) came to more rows than its buffers hold; this is a mistake in vkdyn, please report it"
         case .differs(let report): report
         }
     }

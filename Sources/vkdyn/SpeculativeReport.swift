@@ -1,3 +1,4 @@
+import Foundation
 import VkdynFormats
 import VkdynTechniques
 
@@ -108,4 +109,46 @@ struct SpeculativeReport: Encodable {
     var draft: String
     var results: [Result]
     var summary: Summary
+}
+
+// MARK: For people
+
+extension Console {
+    func show(_ result: SpeculativeReport.Result) {
+        let fast = result.speculative
+        let agreement =
+            switch result.identical {
+            case true: "identical"
+            case false: "DIFFERENT"
+            case nil: "same distribution"
+            }
+        line(
+            String(
+                format: "  standard %.3f s, speculative %.3f s: %.2fx; %d tokens in %d rounds, %.0f%% accepted; %@",
+                result.standard.durationSeconds, fast.durationSeconds, result.speedup, fast.tokens.count,
+                fast.rounds ?? 0, fast.acceptanceRate * 100, agreement))
+    }
+
+    func show(_ summary: SpeculativeReport.Summary) {
+        line("")
+        heading(
+            String(
+                format: "%.2fx: %.3f s standard, %.3f s speculative; %.0f%% of drafts accepted, %.2f tokens a round",
+                summary.speedup, summary.standardSeconds, summary.speculativeSeconds, summary.acceptanceRate * 100,
+                summary.tokensPerRound))
+        line(
+            String(
+                format: "one round: %.2f submits, %.2f readbacks; the draft has %.1f%% of the target's parameters; outputs %@",
+                summary.submitsPerRound, summary.readbacksPerRound, summary.draftShare * 100,
+                summary.comparesOutputs ? (summary.identical ? "identical" : "DIFFERENT") : "of the same distribution"))
+        if let rates = summary.acceptanceRates {
+            line(
+                "accepted: " + rates.sorted { $0.key < $1.key }.map {
+                    String(format: "%@ %.1f%%", $0.key, $0.value * 100)
+                }.joined(separator: ", "))
+        }
+        if let values = summary.lockstepValues, let dispatches = summary.lockstepDispatches {
+            line("lockstep: \(values) values of \(dispatches) dispatches compared with their twins, 0 bits differ")
+        }
+    }
 }

@@ -237,6 +237,9 @@ public final class Decoder: @unchecked Sendable {
             BufferPart(buffers.tokens, byteRange: length * 4..<(length + count) * 4),
         ])
         let state = parts[0].withUnsafeBytes { $0.loadUnaligned(as: SequenceState.self) }
+        // Had the verifying pass overflowed (RowCount.overflow) among the accepted rows, the cache would end before the
+        // last token but one. Rounds provide for all their drafts, so that this never happens.
+        guard state.targetCached + 1 == state.length else { throw .tooManyRows(plan: "a round of \(count - 1) drafts") }
         let tokens = parts[1].withUnsafeBytes { bytes in
             (0..<Int(state.emitted)).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self)) }
         }
