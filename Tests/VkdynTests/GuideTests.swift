@@ -100,7 +100,8 @@ import Testing
     /// What the page's scripts do, in the package and in debug, which builds faster; nil for a command that this
     /// checkout does not have.
     private func command(_ words: [String], _ package: String) throws -> (status: Int32, output: String)? {
-        let flags = ["--package-path", package, "-debug-info-format", "none", "--disable-index-store"]
+        // With an index, by which the tests are found.
+        let flags = ["--package-path", package, "-debug-info-format", "none"]
         let isTest = words[0] == "tools/test"
         try #require(isTest || words[0] == "tools/vkdyn", "\(words)")
         let build = try run(["swift", "build"] + (isTest ? ["--build-tests"] : ["--product", "vkdyn"]) + flags)
