@@ -168,6 +168,10 @@ private final class SmallPackage {
                 public static func cost(_ call: KernelCall<\(name)>) -> Cost { Cost(operations: 0, bytes: 4) }
                 public static func twin(_ buffers: Views, _ call: KernelCall<\(name)>) { buffers.result[0] = 0 }
                 public static var cases: [KernelCase] { [] }
+                public static var shapes: ShapeSpace { ShapeSpace([]) }
+                public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+                    makeCase("none", Contents(values: [.unwritten(1)]), Parameters(words: []))
+                }
             }
 
             """)
