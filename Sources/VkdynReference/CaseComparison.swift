@@ -9,16 +9,19 @@ struct ExpectedCase {
     /// Memory after the twin by binding, guards included.
     private let memory: [[UInt8]?]
 
-    /// Bytes behind every buffer that no kernel may touch.
-    private static let guardBytes = BufferContents.unwritten(16).bytes
+    /// 64 bytes behind every buffer that no kernel may touch: NaNs of each binding's own, so that what is made of an
+    /// input's guard shows in a result's.
+    private static func guardBytes(_ binding: Int) -> [UInt8] {
+        (0..<16).flatMap { _ in [UInt8(truncatingIfNeeded: binding), 0xDE, 0xFA, 0x7F] }
+    }
 
     init(_ kernel: any Kernel.Type, _ testCase: KernelCase, _ flavour: Flavour) {
         self.kernel = kernel
         self.testCase = testCase
         self.flavour = flavour
-        let memories = testCase.contents.map { contents -> UnsafeMutableRawBufferPointer? in
+        let memories = testCase.contents.enumerated().map { binding, contents -> UnsafeMutableRawBufferPointer? in
             contents.map { contents in
-                let bytes = contents.bytes + Self.guardBytes
+                let bytes = contents.bytes + Self.guardBytes(binding)
                 let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
                 memory.copyBytes(from: bytes)
                 return memory
@@ -44,7 +47,7 @@ struct ExpectedCase {
     func compare(
         _ device: any Device, _ variant: VariantInterface, placement: BufferPlacement
     ) throws(DeviceError) -> CaseComparison {
-        let initial = testCase.contents.map { ($0?.bytes ?? []) + Self.guardBytes }
+        let initial = testCase.contents.enumerated().map { ($1?.bytes ?? []) + Self.guardBytes($0) }
         var buffers: [Buffer?] = []
         for (index, binding) in kernel.interface.bindings.enumerated() {
             guard let contents = testCase.contents[index] else {
