@@ -8,8 +8,8 @@ public import VkdynCore
 /// | result | [chainCount, 4] | f32  |
 ///
 /// `x₀ = 1 + ((4c + i) mod 2¹⁶) · 2⁻¹⁶`. The steps of a chain follow each other, the chains are independent; variants
-/// differ in how many of them an invocation has. Factor and addend come with the call, so that no compiler can shorten
-/// the chain. No step gives x₀; NaN and infinity follow IEEE 754.
+/// differ in how many of them an invocation has, and how many steps its program has in a row. Factor and addend come
+/// with the call, so that no compiler can shorten the chain. No step gives x₀; NaN and infinity follow IEEE 754.
 /// Error: each step rounds twice in the separate flavour and once in the fused one, to at most 2⁻²⁴ of its result.
 public enum ArithmeticCeiling: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent { WorkExtent(Int(parameters.chainCount)) }
@@ -20,8 +20,8 @@ public enum ArithmeticCeiling: Kernel {
     }
 
     public static func variants(_ call: KernelCall<ArithmeticCeiling>, _ traits: DeviceTraits) -> [String] {
-        let cpu = [4, 2, 8, 16, 32].map { "lanes8_chains\($0)" }
-        let gpu = [2, 1, 4, 8].map { "lanes64_chains\($0)" }
+        let names = interface.variants.map { $0.name }
+        let (cpu, gpu) = (names.filter { $0.hasPrefix("lanes8_") }, names.filter { $0.hasPrefix("lanes64_") })
         return traits.kind == .cpu ? cpu + gpu : gpu + cpu
     }
 
