@@ -62,12 +62,14 @@ public enum ArithmeticProbe: Kernel {
             }
         }
         let halves = (firstHalf..<firstHalf + halfCount).withContiguousBits()
+        // Two halves a word, the first in the low bits.
+        let words = stride(from: firstHalf, to: firstHalf + halfCount, by: 2).map { UInt32($0) | UInt32($0 + 1) << 16 }
         return makeCase(
             "\(count) operands, \(halfCount) f16 from \(firstHalf)",
             Contents(
                 operands: .floats(operands), halves: BufferContents(elementType: .f16, bytes: halves),
                 sums: .unwritten(count), products: .unwritten(count), multiplyAdds: .unwritten(count),
-                widened: .unwritten(halfCount)),
+                widened: .unwritten(halfCount), halfWords: .words(words), unpacked: .unwritten(halfCount)),
             Parameters(count: UInt32(count), halfQuads: UInt32(halfCount / 4)))
     }
 

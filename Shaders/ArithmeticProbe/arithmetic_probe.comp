@@ -13,6 +13,8 @@ layout(std430, binding = 2) writeonly buffer Sums { float sums[]; };
 layout(std430, binding = 3) writeonly buffer Products { float products[]; };
 layout(std430, binding = 4) writeonly buffer MultiplyAdds { float multiply_adds[]; };
 layout(std430, binding = 5) writeonly buffer Widened { float widened[]; };
+layout(std430, binding = 6) readonly buffer HalfWords { uint half_words[]; };
+layout(std430, binding = 7) writeonly buffer Unpacked { float unpacked[]; };
 
 layout(push_constant) uniform Parameters {
     uint count;
@@ -31,5 +33,10 @@ void main() {
     for (uint quad = gl_GlobalInvocationID.x; quad < half_quads; quad += 64u) {
         vec4 texel = texelFetch(halves, int(quad));
         for (uint i = 0u; i < 4u; i++) widened[4u * quad + i] = texel[i];
+        for (uint i = 0u; i < 2u; i++) {
+            vec2 pair = unpackHalf2x16(half_words[2u * quad + i]);
+            unpacked[4u * quad + 2u * i] = pair.x;
+            unpacked[4u * quad + 2u * i + 1u] = pair.y;
+        }
     }
 }

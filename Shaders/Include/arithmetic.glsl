@@ -20,7 +20,9 @@ float fused_multiply_add(float a, float b, float c) {
     bool is_away = (error > 0.0) == ((bits.y >> 31) == 0u);
     bits.y -= is_odded && !is_away && bits.x == 0u ? 1u : 0u;
     bits.x += is_odded ? (is_away ? 1u : 0xFFFFFFFFu) : 0u;
-    return float(packDouble2x32(bits));
+    // Drivers drop the rounding of a number that is widened again at once (Mesa 25 does). They cannot know that this
+    // exclusive or is with 0.
+    return uintBitsToFloat(floatBitsToUint(float(packDouble2x32(bits))) ^ (gl_NumWorkGroups.x >> 31));
 }
 
 // The bound n of a loop over several accumulators, in a form that the driver cannot unroll: inlined hundreds of times,
