@@ -162,15 +162,4 @@ struct SamplingFlags: ParsableArguments {
     }
 }
 
-/// The storage types of weights.
-extension ElementType: ExpressibleByArgument {
-    public init?(argument: String) {
-        guard Self.allValueStrings.contains(argument) else { return nil }
-        self.init(rawValue: argument == "int8" ? "i8" : argument)
-    }
-
-    public static var allValueStrings: [String] { ["f32", "f16", "bf16", "int8"] }
-}
-
-extension Flavour: ExpressibleByArgument {}
 extension Acceptance: ExpressibleByArgument {}

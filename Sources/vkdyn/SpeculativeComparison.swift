@@ -186,9 +186,3 @@ struct SpeculativeComparison {
 
     private func millions(_ count: Int) -> String { String(format: "%.1fM", Double(count) / 1e6) }
 }
-
-/// A command that cannot start.
-struct SetupError: UserFacingError {
-    let description: String
-    init(_ description: String) { self.description = description }
-}
