@@ -13,7 +13,6 @@ extension ElementType: ExpressibleByArgument {
 
 extension Flavour: ExpressibleByArgument {}
 
-
 /// A command that cannot start.
 struct SetupError: UserFacingError {
     let description: String
