@@ -5,15 +5,14 @@ public import VkdynCore
 ///
 /// | buffer | shape              | type               |
 /// |--------|--------------------|--------------------|
-/// | source | [quadCount, 4]     | f32, f16, bf16, u8 |
-/// | result | [⌈quadCount/4096⌉] | u32, updated in place |
+/// | source | [quadCount, 4]     | f32, f16 |
+/// | result | [⌈quadCount/8192⌉] | u32, updated in place |
 ///
-/// `bits` are those of the element as f32, with f16 widened; those of a bf16 or a u8 are the stored number. A segment has
-/// 4096 quads of elements. Exclusive or is exact in any order, and every element changes the result, so that nothing can be left out.
+/// `bits` are those of the element as f32, with f16 widened. A segment has 8192 quads of elements. Exclusive or is exact in any order, and every element changes the result, so that nothing can be left out.
 /// No quads leave the result as it was. Exact by definition, where no f16 is NaN: the bits of a widened NaN are the
 /// device's.
 public enum ReadCeiling: Kernel {
-    static let segment = 4096
+    static let segment = 8192
 
     public static func work(_ parameters: Parameters) -> WorkExtent {
         WorkExtent((Int(parameters.quadCount) + segment - 1) / segment)
@@ -25,12 +24,7 @@ public enum ReadCeiling: Kernel {
     }
 
     public static func variants(_ call: KernelCall<ReadCeiling>, _ traits: DeviceTraits) -> [String] {
-        let kinds: [String]
-        switch call.elements.source {
-        case .u8, .bf16: kinds = ["bits"]
-        case .f16: kinds = ["texels"]
-        default: kinds = ["texels", "storage"]
-        }
+        let kinds = call.elements.source == .f16 ? ["texels"] : ["bits", "texels", "storage"]
         let lanes = traits.kind == .cpu ? [8, 64] : [64, 8]
         return kinds.flatMap { kind in lanes.map { "\(kind)_lanes\($0)" } }
     }
@@ -40,8 +34,6 @@ public enum ReadCeiling: Kernel {
         for index in 0..<4 * Int(call.parameters.quadCount) {
             let bits: UInt32
             switch call.elements.source {
-            case .u8: bits = UInt32(bytes[index])
-            case .bf16: bits = UInt32(bytes.load(fromByteOffset: 2 * index, as: UInt16.self))
             case .f16: bits = Narrow.widenF16(bytes.load(fromByteOffset: 2 * index, as: UInt16.self)).bitPattern
             default: bits = b.source[index]
             }
@@ -51,13 +43,13 @@ public enum ReadCeiling: Kernel {
 
     public static var cases: [KernelCase] {
         var random = CaseGenerator(seed: 31)
-        return [0, 1, 7, 8, 9, 63, 64, 65, 511, 512, 513, 4095, 4096, 4097, 9000].flatMap { quads in
+        return [0, 1, 7, 8, 9, 63, 64, 65, 511, 512, 513, 8191, 8192, 8193, 18000].flatMap { quads in
             shapes.storage.map { makeCase(quads: quads, type: $0, &random) }
         }
     }
 
     public static var shapes: ShapeSpace {
-        ShapeSpace([ShapeAxis("quads", 0...20_000, standard: 1 << 21)], storage: [.f32, .f16, .bf16, .u8])
+        ShapeSpace([ShapeAxis("quads", 0...20_000, standard: 1 << 21)], storage: [.f32, .f16])
     }
 
     public static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
@@ -65,15 +57,9 @@ public enum ReadCeiling: Kernel {
     }
 
     private static func makeCase(quads: Int, type: ElementType, _ random: inout CaseGenerator) -> KernelCase {
-        let source: BufferContents
-        if type == .u8 {
-            let words = (0..<quads).map { _ in UInt32(truncatingIfNeeded: random.next()) }
-            source = BufferContents(elementType: .u8, bytes: words.withUnsafeBytes { Array($0) })
-        } else {
-            // Never NaN: finite numbers of 24 bits, of both signs.
-            let values = (0..<4 * quads).map { _ in Float(Int32(truncatingIfNeeded: random.next() >> 40) - (1 << 23)) }
-            source = .floats(values.map { $0 * 0x1p-23 }, as: type)
-        }
+        // Never NaN: finite numbers of 24 bits, of both signs.
+        let values = (0..<4 * quads).map { _ in Float(Int32(truncatingIfNeeded: random.next() >> 40) - (1 << 23)) }
+        let source = BufferContents.floats(values.map { $0 * 0x1p-23 }, as: type)
         let segments = (quads + segment - 1) / segment
         return makeCase(
             "\(quads) quads, \(type.rawValue)",

@@ -1,8 +1,8 @@
 #version 450
-#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 
-// A workgroup a segment: its lanes read neighbouring quads, and the segment is one piece of memory. Texel views widen
-// what they read; storage buffers are read as they are, four words at once.
+// A workgroup a segment: its lanes read neighbouring quads, and the segment is one piece of memory. Texel views of floats
+// widen what they read; views of raw words and storage buffers are read as they are, four words at once.
 
 #pragma vkdyn variant(storage_lanes8, tile = 1x1x1, LANES = 8)
 #pragma vkdyn variant(storage_lanes64, tile = 1x1x1, LANES = 64)
@@ -29,7 +29,7 @@ layout(push_constant) uniform Parameters {
     uint quad_count;
 };
 
-const uint SEGMENT = 4096u;
+const uint SEGMENT = 8192u;
 // Loads of an invocation that wait for nothing.
 const uint BLOCK = 8u;
 
@@ -39,7 +39,7 @@ void main() {
     uint index = segment * SEGMENT + gl_LocalInvocationID.x;
     uvec4 bits = uvec4(0u);
     for (; index + (BLOCK - 1u) * LANES < end; index += BLOCK * LANES) {
-        for (uint i = 0u; i < BLOCK; i++) bits ^= quad(index + i * LANES);
+        [[unroll]] for (uint i = 0u; i < BLOCK; i++) bits ^= quad(index + i * LANES);
     }
     for (; index < end; index += LANES) bits ^= quad(index);
     atomicXor(result[segment], bits.x ^ bits.y ^ bits.z ^ bits.w);

@@ -66,6 +66,9 @@ struct RunSpeculative: ParsableCommand {
         guard (1...1_000_000).contains(maxNewTokens) else {
             throw ValidationError("--max-new-tokens \(maxNewTokens): must be 1 to 1000000")
         }
+        if let weights, !weights.isFloat, weights != .i8 {
+            throw ValidationError("--weights \(weights.rawValue): must be f32, f16, bf16 or int8")
+        }
         if (target == nil) != (draft == nil), draft != "prompt-lookup", target == nil {
             throw ValidationError("--draft needs --target: the shipped target has its own draft")
         }

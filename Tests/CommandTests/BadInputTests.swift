@@ -92,7 +92,7 @@ import Testing
 
     @Test(arguments: [
         ["--max-new-tokens", "0"], ["--draft-tokens", "17"], ["--draft-tokens", "0"], ["--temperature", "-1"],
-        ["--top-p", "0"], ["--weights", "i8"], ["--prompt-tokens", "1,x"], ["--draft", "/some/folder"],
+        ["--top-p", "0"], ["--weights", "i64"], ["--prompt-tokens", "1,x"], ["--draft", "/some/folder"],
     ])
     func flagsOutsideTheirRange(arguments: [String]) throws {
         let outcome = try Program.run(["run", "speculative"] + arguments)

@@ -29,9 +29,9 @@ import VkdynKernels
         #expect(run.floats("result") == (0..<8).map { 1 + Float($0) / 65536 })
     }
 
-    @Test(arguments: [ElementType.f32, .f16, .bf16, .u8]) func everyElementReadChangesTheResult(type: ElementType) {
+    @Test(arguments: [ElementType.f32, .f16]) func everyElementReadChangesTheResult(type: ElementType) {
         var random = CaseGenerator(seed: 5)
-        let made = ReadCeiling.makeCase(ReadCeiling.shapes.shape(["quads": 4100], storage: type), &random)
+        let made = ReadCeiling.makeCase(ReadCeiling.shapes.shape(["quads": 8200], storage: type), &random)
         let contents = made.contents[0]!
         func result(_ bytes: [UInt8]) -> [UInt32] {
             TwinCall<ReadCeiling>(
@@ -41,11 +41,11 @@ import VkdynKernels
         }
         let whole = result(contents.bytes)
         #expect(whole.count == 2)
-        for element in [0, 1, 4095, 16383, 16384, 16399] {
+        for element in [0, 1, 4095, 32767, 32768, 32799] {
             var bytes = contents.bytes
             bytes[element * type.byteCount] ^= 1
             let changed = result(bytes)
-            let segment = element / 16384
+            let segment = element / 32768
             #expect(changed[segment] != whole[segment] && changed[1 - segment] == whole[1 - segment])
         }
     }

@@ -95,8 +95,8 @@ struct RowProduct: CustomTestStringConvertible, Sendable {
 
     init(_ kernel: any Kernel.Type, _ shape: [String: Int], _ storage: ElementType, rows: Set<String>) {
         var random = CaseGenerator(seed: 1)
-        // Axes that are not named are 0: no bias and the like.
-        var values = Dictionary(uniqueKeysWithValues: kernel.shapes.axes.map { ($0.name, 0) })
+        // Axes that are not named have their least value: no bias, one batch and the like.
+        var values = Dictionary(uniqueKeysWithValues: kernel.shapes.axes.map { ($0.name, $0.range.lowerBound) })
         values.merge(shape) { $1 }
         self.init(kernel, kernel.makeCase(Shape(values, storage: storage), &random), rows)
     }
@@ -115,6 +115,8 @@ struct RowProduct: CustomTestStringConvertible, Sendable {
         let names = kernel.interface.bindings.map(\.name)
         precondition(rows.isSubset(of: names) && names[0] == "rows")
         let count = testCase.contents[0]!.bytes.withUnsafeBytes { $0.loadUnaligned(as: RowCount.self) }
+        // A product without bytes would never differ.
+        precondition(zip(names, testCase.contents).allSatisfy { !rows.contains($0) || $1?.bytes.isEmpty != true })
         // Every kernel over rows has its capacity as the first parameter.
         precondition(count.count == count.capacity && testCase.parameters[0] == count.capacity)
         rowCount = Int(count.count)
