@@ -182,8 +182,9 @@ extension Attention {
             var keys = [Float](repeating: .nan, count: sequences * kvHeads * cache * headSize)
             var values = [Float](repeating: .nan, count: sequences * kvHeads * cache * valueSize)
             for plane in 0..<sequences * kvHeads {
+                let rareSlot = random.isAdversarial ? Int.random(in: 0..<cache, using: &random) : 0
                 for slot in 0..<cache where isWritten[plane / kvHeads * cache + slot] {
-                    let (key, value) = entry(slot, &random)
+                    let (key, value) = entry(slot, mayBeRare: slot == rareSlot, &random)
                     for d in 0..<headSize {
                         let index = KVAppend.keyIndex(
                             head: plane, slot: slot, dimension: d, headSize: headSize, cacheCapacity: cache)
@@ -195,9 +196,11 @@ extension Attention {
             return (keys, values)
         }
 
-        private func entry(_ slot: Int, _ random: inout CaseGenerator) -> (key: [Float], value: [Float]) {
-            var key = random.floats(headSize, scale: 2)
-            var value = random.floats(valueSize)
+        private func entry(
+            _ slot: Int, mayBeRare: Bool, _ random: inout CaseGenerator
+        ) -> (key: [Float], value: [Float]) {
+            var key = random.floats(headSize, scale: 2, mayBeRare: mayBeRare)
+            var value = random.floats(valueSize, mayBeRare: mayBeRare)
             switch special {
             case .keyNaN: if slot == 68 { key[7] = .nan }
             case .firstBlockNegative: if slot < 64 { key[0] = -.infinity }
@@ -261,7 +264,7 @@ extension Attention {
         }
 
         private func number(_ kind: BiasKind, _ row: Int, _ j: Int, _ random: inout CaseGenerator) -> Float {
-            let number = random.floats(1, scale: 3)[0]
+            let number = random.floats(1, scale: 3, mayBeRare: j == row)[0]
             switch kind {
             case .full, .byKey, .relative: return number
             case .sizes: return Functions.logarithm(Float(1 + j % 7))

@@ -167,7 +167,7 @@ extension Attention {
                 ShapeAxis("heads", 1...4, standard: 12),
                 ShapeAxis("headSize", 4...256, multiple: 4, standard: 64, maximum: 256),
                 // Query heads of one key/value head.
-                ShapeAxis("sharing", 1...4, standard: 1),
+                ShapeAxis("sharing", 1...8, standard: 1),
                 ShapeAxis("valueSize", 0...256, multiple: 4, standard: 0, maximum: 256),
                 ShapeAxis("sequences", 1...3, standard: 1), ShapeAxis("window", 0...130, standard: 0),
                 .flag("causal"), .flag("ancestors"), .flag("bias"), .flag("counted"),

@@ -50,7 +50,7 @@ layout(std430, binding = 2) readonly buffer Source { float source[]; };
 layout(std430, binding = 3) readonly buffer KeyCache { uvec2 key_cache[]; };
 layout(std430, binding = 4) readonly buffer ValueCache { uint value_cache[]; };
 vec4 key_quad(uint texel) { return widen_halves(key_cache[texel]); }
-float value_at(uint element) { return widen_half(value_cache[element / 2u] >> (element % 2u) * 16u); }
+float value_at(uint element) { return unpackHalf2x16(value_cache[element / 2u])[element % 2u]; }
 #else
 layout(std430, binding = 3) readonly buffer KeyCache { vec4 key_cache[]; };
 layout(std430, binding = 4) readonly buffer ValueCache { float value_cache[]; };

@@ -128,9 +128,6 @@ public enum Embedding: Kernel {
             values[7] = 6e-8
         }
         let contents = isPacked ? packedWeights(layout, 1, &random) : .floats(values, as: type)
-        let scales = (0..<(shape.width + groupSize - 1) / groupSize * layout.paddedColumns).map { i in
-            i % layout.paddedColumns < columns ? random.floats(1)[0] : Float.nan
-        }
         let rowCount = min(shape.rows, shape.capacity)
         let tokens = (0..<shape.capacity).map { row in
             row < rowCount ? UInt32(random.next() % UInt64(shape.vocabulary)) : UInt32.max
@@ -144,7 +141,7 @@ public enum Embedding: Kernel {
                 + "\(type.rawValue)" + (isPacked ? ", packed" : "") + ["", ", position table", ", positions"][positionMode],
             Contents(
                 rows: .structure(RowCount(count: UInt32(shape.rows), capacity: UInt32(shape.capacity))),
-                tokens: .words(tokens), table: contents, scales: type == .i8 ? .floats(scales) : nil,
+                tokens: .words(tokens), table: contents, scales: type == .i8 ? packedScales(layout, 1, groupSize: groupSize, &random) : nil,
                 positions: positionMode == 2 ? .words(positions) : nil,
                 positionTable: positionMode == 0 ? nil : .floats(positionTable, as: type == .i8 ? .f16 : type),
                 result: .unwritten(shape.capacity * shape.width)),

@@ -9,9 +9,6 @@ layout(binding = 2) uniform utextureBuffer table;
 layout(binding = 3) uniform textureBuffer scales;
 layout(binding = 5) uniform utextureBuffer position_table;
 
-// Elements of one word.
-uint word_depth(uint type) { return type == TYPE_F32 ? 1u : type == TYPE_I8 ? 4u : 2u; }
-
 // Element number `part` of a word.
 float widen(uint word, uint part, uint type) {
     if (type == TYPE_F16) return part == 0u ? unpackHalf2x16(word).x : unpackHalf2x16(word).y;

@@ -5,7 +5,7 @@
 
 #include "rows.glsl"
 #include "step.glsl"
-#include "narrow.glsl"
+#include "half.glsl"
 
 #pragma vkdyn variant(scalars, tile = 1x64x1)
 #pragma vkdyn variant(half_scalars, tile = 1x64x1, HALF = 1)
@@ -33,7 +33,7 @@ void main() {
 #ifdef HALF
     // Rows are of whole words, for the width is even.
     for (uint i = row * width + first + 2u * gl_LocalInvocationID.x; i < end; i += 128u) {
-        cache[i / 2u] = narrow_f16_pair(source[i], source[i + 1u]);
+        cache[i / 2u] = narrow_half(source[i]) | narrow_half(source[i + 1u]) << 16;
     }
 #else
     for (uint i = row * width + first + gl_LocalInvocationID.x; i < end; i += 64u) {

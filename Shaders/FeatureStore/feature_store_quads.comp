@@ -6,7 +6,7 @@
 
 #include "rows.glsl"
 #include "step.glsl"
-#include "narrow.glsl"
+#include "half.glsl"
 
 #pragma vkdyn variant(quads1, tile = 1x16777216x1, ROWS = 1)
 #pragma vkdyn variant(quads4, tile = 4x16777216x1, ROWS = 4)
@@ -22,7 +22,7 @@ layout(std430, binding = 1) readonly buffer Step { StepParameters step_parameter
 layout(binding = 2) uniform textureBuffer source;
 #ifdef HALF
 layout(std430, binding = 3) writeonly buffer Cache { uvec2 cache[]; };
-uvec2 stored(vec4 x) { return uvec2(narrow_f16_pair(x.x, x.y), narrow_f16_pair(x.z, x.w)); }
+uvec2 stored(vec4 x) { return narrow_halves(x); }
 #else
 layout(std430, binding = 3) writeonly buffer Cache { uvec4 cache[]; };
 uvec4 stored(vec4 x) { return floatBitsToUint(x); }

@@ -164,10 +164,6 @@ public enum GroupedMatmul: Kernel {
         tiles += [ExpertTile](repeating: ExpertTile(expert: .max, first: .max, count: .max), count: capacity - tiles.count + 1)
         let layout = PackedLayout(depth: depth, columns: columns, elementType: type)
         let group = groupSize == 0 ? max(depth, 1) : groupSize
-        let groupCount = (depth + group - 1) / group
-        let scales = (0..<counts.count * groupCount * layout.paddedColumns).map { i in
-            i % layout.paddedColumns < columns ? 0.01 + random.floats(1)[0] * 0.005 : Float.nan
-        }
         let sourceRows = (0..<positions).map { _ in UInt32.random(in: 0..<UInt32(rows), using: &random) }
         return makeCase(
             "positions \(counts), \(rows) rows, columns \(columns), depth \(depth), \(type.rawValue), tiles of "
@@ -176,7 +172,7 @@ public enum GroupedMatmul: Kernel {
                 tileCount: .structure(RowCount(count: UInt32(tileCount), capacity: UInt32(capacity))),
                 tiles: .structures(tiles), sourceRows: hasSourceRows ? .words(sourceRows) : nil,
                 source: .floats(random.floats(rows * depth)), weights: packedWeights(layout, counts.count, &random),
-                scales: type == .i8 ? .floats(scales) : nil,
+                scales: type == .i8 ? packedScales(layout, counts.count, groupSize: group, &random) : nil,
                 bias: hasBias ? .floats(random.floats(counts.count * columns)) : nil,
                 result: .unwritten(positions * columns)),
             Parameters(

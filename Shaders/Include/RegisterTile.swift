@@ -30,6 +30,12 @@ enum RegisterTile {
         }
     }
 
+    /// Tile heights in ascending order: the smallest that holds all rows first, those that hold them before the others,
+    /// and of the others the largest first.
+    static func smallestFirst(_ heights: [Int], holding rows: Int) -> [Int] {
+        heights.filter { $0 >= rows } + heights.filter { $0 < rows }.reversed()
+    }
+
     /// - Parameters:
     ///   - rows: the most rows of one matrix.
     ///   - quads: quads of columns.

@@ -1,19 +1,8 @@
-// f16 as storage, by integer operations alone; Narrow.swift is the mirror. The device's own conversions are not used:
-// packHalf2x16 may round in any direction and flush denormals.
-
-// Widens the lower 16 bits, exactly.
-float widen_half(uint bits) {
-    uint magnitude = bits & 0x7FFFu;
-    // Exponents of 1 to 30 are rebiased by 112, infinity and NaN by 224; denormals are multiples of 2^-24.
-    uint wide = (magnitude << 13) + (magnitude < 0x7C00u ? 0x38000000u : 0x70000000u);
-    if (magnitude < 0x400u) wide = floatBitsToUint(float(magnitude) * 5.9604645e-8);
-    return uintBitsToFloat((bits & 0x8000u) << 16 | wide);
-}
+// f16 as storage; Narrow.swift is the mirror. Widening is the device's own, which the probe asks for all 65,536 values;
+// narrowing goes by integer operations alone, as packHalf2x16 may round in any direction and flush denormals.
 
 // Widens four elements, two a word.
-vec4 widen_halves(uvec2 words) {
-    return vec4(widen_half(words.x), widen_half(words.x >> 16), widen_half(words.y), widen_half(words.y >> 16));
-}
+vec4 widen_halves(uvec2 words) { return vec4(unpackHalf2x16(words.x), unpackHalf2x16(words.y)); }
 
 // Nearest even, denormals kept, overflow to infinity, every NaN to 0x7E00.
 uint narrow_half(float value) {

@@ -11,7 +11,7 @@ layout(constant_id = 20) const uint WEIGHTS_TYPE = 0u;
 layout(binding = WEIGHTS_BINDING) uniform utextureBuffer weights;
 
 // The k's of one word.
-uint word_depth() { return WEIGHTS_TYPE == TYPE_F32 ? 1u : WEIGHTS_TYPE == TYPE_I8 ? 4u : 2u; }
+uint word_depth() { return word_depth(WEIGHTS_TYPE); }
 
 // Texels of one quad of columns.
 uint word_rows(uint depth) { return (depth + word_depth() - 1u) / word_depth(); }

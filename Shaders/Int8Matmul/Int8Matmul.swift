@@ -43,7 +43,7 @@ public enum Int8Matmul: Kernel {
         precondition(p.groupSize % 4 == 0, "a group of int8 weights is whole words")
         let rows = Int(p.rowCapacity)
         let dots = traits.hasIntegerDotProduct
-            ? [1, 4, 8].sorted { ($0 >= rows ? $0 : 16 - $0) < ($1 >= rows ? $1 : 16 - $1) }.map { "dot_rows\($0)" } : []
+            ? RegisterTile.smallestFirst([1, 4, 8], holding: rows).map { "dot_rows\($0)" } : []
         let tiles = p.depth % 4 != 0 ? [] : RegisterTile.ordered(
             rows: rows, quads: (Int(p.columns) + 3) / 4, batches: 1, names: interface.variants.map(\.name),
             kind: traits.kind)
@@ -143,9 +143,6 @@ public enum Int8Matmul: Kernel {
             isExtreme
             ? BufferContents(elementType: .i8, bytes: [UInt8](repeating: 127, count: layout.elementCount))
             : packedWeights(layout, 1, &random)
-        let scales = (0..<(depth + group - 1) / group * layout.paddedColumns).map { i in
-            i % layout.paddedColumns < columns ? 0.01 + random.floats(1)[0] * 0.005 : Float.nan
-        }
         let rowScales = (0..<capacity).map { row in
             row < rows ? (row == 2 ? Float.nan : 0.02 + random.floats(1)[0] * 0.01) : .nan
         }
@@ -155,7 +152,7 @@ public enum Int8Matmul: Kernel {
             Contents(
                 rows: .structure(RowCount(count: UInt32(rows), capacity: UInt32(capacity))),
                 source: BufferContents(elementType: .i8, bytes: source), sourceScales: .floats(rowScales),
-                weights: weights, scales: .floats(scales, as: scaleType),
+                weights: weights, scales: packedScales(layout, 1, groupSize: group, as: scaleType, &random),
                 bias: hasBias ? .floats(random.floats(columns)) : nil,
                 residual: hasResidual ? .floats(random.floats(capacity * resultStride)) : nil,
                 result: .unwritten(capacity * resultStride)),

@@ -26,7 +26,8 @@ extension KVAppend {
             cases.append(made.make(&random))
             (made.sequenceRows, made.count, made.capacity) = (66, 140, 140)
             cases.append(made.make(&random))
-            (made.hasSlots, made.offset) = (true, 2)
+            // Twice as many slots, as no two rows of a sequence may share one.
+            (made.hasSlots, made.offset, made.cache) = (true, 2, 128)
             cases.append(made.make(&random))
         }
         // Floats around every f16: its own value, the ties beside it and their neighbours.

@@ -50,9 +50,7 @@ public enum Matmul: Kernel {
         let tiles = RegisterTile.ordered(
             rows: rows, quads: (Int(p.columns) + 3) / 4, batches: Int(p.batchCount),
             names: interface.variants.map(\.name), kind: traits.kind)
-        // The smallest that holds all rows first.
-        let splits = [1, 2, 4, 8].sorted { ($0 >= rows ? $0 : 16 - $0) < ($1 >= rows ? $1 : 16 - $1) }
-            .map { "split_rows\($0)" }
+        let splits = RegisterTile.smallestFirst([1, 2, 4, 8], holding: rows).map { "split_rows\($0)" }
         let shared = traits.maximumWorkgroupInvocations < 256 ? [] : ["shared_rows64"]
         if traits.kind == .cpu { return tiles + splits + shared + ["general"] }
         if rows <= 8 { return splits + tiles + shared + ["general"] }

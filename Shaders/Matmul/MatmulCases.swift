@@ -104,7 +104,6 @@ extension Matmul {
         let layout = PackedLayout(depth: depth, columns: columns, elementType: o.type)
         let resultWidth = columns + 3
         let groupSize = o.groupSize == 0 ? max(depth, 1) : o.groupSize
-        let groupCount = (depth + groupSize - 1) / groupSize
         // Whatever nobody may read is NaN: rows beyond the count, padded weights and scales.
         var source = random.floats(batches * capacity * depth)
         for row in min(o.rows, capacity)..<capacity {
@@ -125,9 +124,6 @@ extension Matmul {
                 source[6 * depth + k] *= 0x1p127
             }
         }
-        let scales = (0..<batches * groupCount * layout.paddedColumns).map { i in
-            i % layout.paddedColumns < columns ? 0.01 + random.floats(1)[0] * 0.005 : Float.nan
-        }
         let result = batches * capacity * resultWidth
         return makeCase(
             (o.hasSpecialValues ? "special values, " : "") + "rows \(o.rows) of \(capacity), columns \(columns), depth \(depth), \(o.type.rawValue), batch \(batches), "
@@ -137,7 +133,8 @@ extension Matmul {
                 rows: .structure(RowCount(count: UInt32(o.rows), capacity: UInt32(capacity))),
                 source: .floats(source),
                 weights: packedWeights(layout, batches, &random, hasSpecialValues: o.hasSpecialValues),
-                scales: o.type == .i8 ? .floats(scales, as: o.scaleType) : nil,
+                scales: o.type == .i8
+                    ? packedScales(layout, batches, groupSize: groupSize, as: o.scaleType, &random) : nil,
                 bias: o.hasBias ? .floats(random.floats(batches * columns)) : nil,
                 residual: o.hasResidual ? .floats(random.floats(result)) : nil, result: .unwritten(result)),
             Parameters(
@@ -183,5 +180,16 @@ extension Kernel {
             values += layout.pack(padding: .nan) { k, column in matrix[k * layout.columns + column] }
         }
         return .floats(values, as: layout.elementType)
+    }
+
+    /// Random scales of int8 matrices, [matrixCount, ⌈depth/groupSize⌉, padded columns]; padding is NaN.
+    static func packedScales(
+        _ layout: PackedLayout, _ matrixCount: Int, groupSize: Int, as type: ElementType = .f32,
+        _ random: inout CaseGenerator
+    ) -> BufferContents {
+        let rows = matrixCount * ((layout.depth + groupSize - 1) / groupSize)
+        var scales = random.floats(rows * layout.paddedColumns).map { 0.01 + $0 * 0.005 }
+        for i in scales.indices where i % layout.paddedColumns >= layout.columns { scales[i] = .nan }
+        return .floats(scales, as: type)
     }
 }

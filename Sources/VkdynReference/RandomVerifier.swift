@@ -38,7 +38,7 @@ public struct RandomVerifier {
     /// Rounds over all targets between changes of the constants.
     private static let roundsPerConstants = 64
     /// Shapes that are tried for one that the variant may run.
-    private static let attemptCount = 96
+    private static let attemptCount = 768
 
     /// - Parameter flavours: those that the device runs; kernels without a flavour run the separate one alone.
     public init(device: any Device, kernels: [any Kernel.Type], flavours: [Flavour]) {
