@@ -9,8 +9,12 @@ struct InstanceFunctions: @unchecked Sendable {
     let vkGetPhysicalDeviceFeatures2: PFN_vkGetPhysicalDeviceFeatures2
     let vkGetPhysicalDeviceMemoryProperties: PFN_vkGetPhysicalDeviceMemoryProperties
     let vkGetPhysicalDeviceQueueFamilyProperties: PFN_vkGetPhysicalDeviceQueueFamilyProperties
+    let vkEnumerateDeviceExtensionProperties: PFN_vkEnumerateDeviceExtensionProperties
     let vkCreateDevice: PFN_vkCreateDevice
     let vkGetDeviceProcAddr: PFN_vkGetDeviceProcAddr
+    /// Of extensions, which a loader or all of its drivers may lack.
+    let vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR?
+    let vkGetPhysicalDeviceCooperativeMatrixPropertiesNV: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV?
 
     init(_ instance: VkInstance?) {
         vkDestroyInstance = Loader.function("vkDestroyInstance", instance, as: PFN_vkDestroyInstance.self)
@@ -19,8 +23,13 @@ struct InstanceFunctions: @unchecked Sendable {
         vkGetPhysicalDeviceFeatures2 = Loader.function("vkGetPhysicalDeviceFeatures2", instance, as: PFN_vkGetPhysicalDeviceFeatures2.self)
         vkGetPhysicalDeviceMemoryProperties = Loader.function("vkGetPhysicalDeviceMemoryProperties", instance, as: PFN_vkGetPhysicalDeviceMemoryProperties.self)
         vkGetPhysicalDeviceQueueFamilyProperties = Loader.function("vkGetPhysicalDeviceQueueFamilyProperties", instance, as: PFN_vkGetPhysicalDeviceQueueFamilyProperties.self)
+        vkEnumerateDeviceExtensionProperties = Loader.function("vkEnumerateDeviceExtensionProperties", instance, as: PFN_vkEnumerateDeviceExtensionProperties.self)
         vkCreateDevice = Loader.function("vkCreateDevice", instance, as: PFN_vkCreateDevice.self)
         vkGetDeviceProcAddr = Loader.function("vkGetDeviceProcAddr", instance, as: PFN_vkGetDeviceProcAddr.self)
+        vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR = Loader.getInstanceProcAddr?(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR")
+            .map { unsafeBitCast($0, to: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR.self) }
+        vkGetPhysicalDeviceCooperativeMatrixPropertiesNV = Loader.getInstanceProcAddr?(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV")
+            .map { unsafeBitCast($0, to: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV.self) }
     }
 }
 

@@ -14,6 +14,7 @@ struct PhysicalDevice: @unchecked Sendable {
     let hasTimelineSemaphores: Bool
     let hasFloat64: Bool
     let hasIntegerDotProduct: Bool
+    let integerMatrices: Set<IntegerMatrix>
     let queueFamily: UInt32?
 
     init(_ handle: VkPhysicalDevice, _ functions: InstanceFunctions) {
@@ -61,6 +62,7 @@ struct PhysicalDevice: @unchecked Sendable {
         hasIntegerDotProduct = dotProduct.shaderIntegerDotProduct != 0
         hasTimelineSemaphores = timeline.timelineSemaphore != 0
         hasFloat64 = features.features.shaderFloat64 != 0
+        integerMatrices = IntegerMatrices.offered(by: handle, functions, subgroupSize: Int(subgroup.subgroupSize))
         var count: UInt32 = 0
         functions.vkGetPhysicalDeviceQueueFamilyProperties(handle, &count, nil)
         var families = [VkQueueFamilyProperties](repeating: .init(), count: Int(count))
@@ -94,7 +96,7 @@ struct PhysicalDevice: @unchecked Sendable {
             maximumWorkgroupInvocations: Int(limits.maxComputeWorkGroupInvocations),
             sharedMemoryBytes: Int(limits.maxComputeSharedMemorySize),
             maximumTexels: Int(limits.maxTexelBufferElements), maximumStorageBytes: Int(limits.maxStorageBufferRange),
-            hasIntegerDotProduct: hasIntegerDotProduct)
+            hasIntegerDotProduct: hasIntegerDotProduct, integerMatrices: integerMatrices)
     }
 
     /// Why vkdyn cannot run here, or nil.
