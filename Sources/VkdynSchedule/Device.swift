@@ -61,7 +61,7 @@ public enum BufferPlacement: Sendable {
 }
 
 /// What the host did for a device, counted where it happens.
-public struct DeviceCounters: Sendable, Hashable {
+public struct DeviceCounters: Sendable, Hashable, Codable {
     public var submits = 0
     public var readbacks = 0
     public var dispatches = 0
