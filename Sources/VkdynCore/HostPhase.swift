@@ -1,5 +1,7 @@
 /// What the host does in a stretch of a run, by the names that a profile shows.
-public enum HostPhase: String, Sendable, Codable, CaseIterable {
+public enum HostPhase: String, Sendable, Codable, CodingKeyRepresentable, CaseIterable {
+    /// Opening the device: loader, driver and the probe of its arithmetic.
+    case open
     /// Reading and converting weights.
     case load
     /// Turning recordings into plans: variants, memory, barriers.
@@ -9,6 +11,7 @@ public enum HostPhase: String, Sendable, Codable, CaseIterable {
     case submit
     case wait
     case read
+    /// Copying to the device, and the memory for it.
     case write
     /// Choosing on the host what to do next.
     case sample

@@ -39,6 +39,8 @@ public struct Profile: Codable, Sendable, Equatable {
     public var plans: [PlanProfile]
     /// Host phases in the order of their starts; a span lies inside the one before it or after it, never across its end.
     public var spans: [Span]
+    /// What phases took, without phases inside them, after the last of `spans`: a long run has more than are kept.
+    public var furtherHostSeconds: [HostPhase: Double]
     /// Stamped dispatches for a timeline: those of the first runs, up to a bounded number.
     public var events: [DispatchEvent]
 
@@ -53,6 +55,7 @@ public struct Profile: Codable, Sendable, Equatable {
         peakDeviceBytes = 0
         plans = []
         spans = []
+        furtherHostSeconds = [:]
         events = []
     }
 }
