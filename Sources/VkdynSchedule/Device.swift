@@ -68,6 +68,12 @@ public struct DeviceCounters: Sendable, Hashable, Codable {
 
     public init() {}
 
+    public static func += (a: inout DeviceCounters, b: DeviceCounters) {
+        a.submits += b.submits
+        a.readbacks += b.readbacks
+        a.dispatches += b.dispatches
+    }
+
     public static func - (a: DeviceCounters, b: DeviceCounters) -> DeviceCounters {
         var result = DeviceCounters()
         result.submits = a.submits - b.submits

@@ -36,13 +36,18 @@ final class DeviceHandle: @unchecked Sendable {
                     withUnsafeMutablePointer(to: &timeline) { timeline in
                         withUnsafeMutablePointer(to: &dotProduct) { dotProduct in
                             if physical.hasIntegerDotProduct { timeline.pointee.pNext = UnsafeMutableRawPointer(dotProduct) }
-                            var info = VkDeviceCreateInfo()
-                            info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO
-                            info.pNext = UnsafeRawPointer(timeline)
-                            info.queueCreateInfoCount = 1
-                            info.pQueueCreateInfos = queue
-                            info.pEnabledFeatures = features
-                            return instance.functions.vkCreateDevice(physical.handle, &info, nil, &created)
+                            let extensions = physical.clockCalibration.map { [$0.extensionName] } ?? []
+                            return withCStrings(extensions) { extensions in
+                                var info = VkDeviceCreateInfo()
+                                info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO
+                                info.pNext = UnsafeRawPointer(timeline)
+                                info.queueCreateInfoCount = 1
+                                info.pQueueCreateInfos = queue
+                                info.enabledExtensionCount = UInt32(extensions.count)
+                                info.ppEnabledExtensionNames = extensions.baseAddress
+                                info.pEnabledFeatures = features
+                                return instance.functions.vkCreateDevice(physical.handle, &info, nil, &created)
+                            }
                         }
                     }
                 }
@@ -51,7 +56,7 @@ final class DeviceHandle: @unchecked Sendable {
         try check(result, "vkCreateDevice", device: physical.name)
         guard let created else { throw .failed(call: "vkCreateDevice", code: 0) }
         handle = created
-        functions = DeviceFunctions(created, instance.functions)
+        functions = DeviceFunctions(created, instance.functions, physical.clockCalibration)
         var queue: VkQueue?
         functions.vkGetDeviceQueue(created, physical.queueFamily ?? 0, 0, &queue)
         guard let queue else {
