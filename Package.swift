@@ -108,8 +108,13 @@ let package = Package(
             name: "VkdynBenchmarkTests",
             dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark"]),
         .testTarget(
+            name: "VkdynProfileTests",
+            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynProfile"]),
+        .testTarget(
             name: "VkdynVulkanTests",
-            dependencies: ["CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan"]),
+            dependencies: [
+                "CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynProfile", "VkdynVulkan",
+            ]),
         .testTarget(
             name: "VkdynModelsTests",
             dependencies: [

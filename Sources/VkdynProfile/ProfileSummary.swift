@@ -44,8 +44,8 @@ public struct Attribution: Sendable, Equatable {
 extension Profile {
     /// Divides the wall time among dispatches, phases of the host, and neither.
     ///
-    /// A plan's dispatches explain the waiting for it first and the submitting of it then, and never more than both took:
-    /// a mean of samples may come to more.
+    /// A plan's dispatches explain the waiting for it first and the submitting of it then, and never more than both
+    /// took: a mean of samples may come to more.
     public var attribution: Attribution {
         var host = furtherHostSeconds
         for (phase, seconds) in exclusiveSpanSeconds { host[phase, default: 0] += seconds }
