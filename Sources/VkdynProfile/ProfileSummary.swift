@@ -11,7 +11,8 @@ public enum Grouping: String, Sendable, CaseIterable {
 /// Dispatches of one kernel, layer or phase, over the whole profile.
 public struct Total: Sendable, Equatable {
     public let name: String
-    /// Each dispatch's mean times the runs of its plan; a dispatch that was never stamped adds nothing.
+    /// Each dispatch's mean times the runs of its plan, all of a plan together at most what its runs took; a dispatch
+    /// that was never stamped adds nothing.
     public var seconds: Double
     /// Of the profile's wall time.
     public var share: Double
@@ -68,6 +69,9 @@ extension Profile {
     public func totals(by grouping: Grouping) -> [Total] {
         var totals: [String: Total] = [:]
         for plan in plans {
+            // Few samples on a busy machine may have met the worse moments.
+            let (estimate, took) = (plan.dispatchSeconds, plan.submitSeconds + plan.waitSeconds)
+            let scale = took > 0 && estimate > took ? took / estimate : 1
             for step in plan.steps {
                 let name =
                     switch grouping {
@@ -77,7 +81,7 @@ extension Profile {
                     }
                 var total = totals[name] ?? Total(
                     name: name, seconds: 0, share: 0, dispatches: 0, operations: 0, bytes: 0)
-                total.seconds += step.meanSeconds * Double(plan.runCount)
+                total.seconds += step.meanSeconds * Double(plan.runCount) * scale
                 total.dispatches += plan.runCount
                 total.operations += step.operations * plan.runCount
                 total.bytes += step.bytes * plan.runCount

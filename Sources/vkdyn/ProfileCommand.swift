@@ -51,6 +51,8 @@ struct ProfileRun: ParsableCommand {
     }
 
     func run() throws {
+        // The words after the options are the other command's, but a plea for help with nothing before it is not.
+        if let first = command.first, ["--help", "-h"].contains(first) { throw CleanExit.helpRequest(Self.self) }
         var run = try Run.parseAsRoot(command)
         let session = ProfileSession(stamping: isolated ? .isolated : all ? .all : .sampled)
         var status = ExitCode.success

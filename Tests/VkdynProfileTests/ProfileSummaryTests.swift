@@ -67,6 +67,7 @@ import VkdynSchedule
                 label: "a", runCount: 1, submitSeconds: 1, waitSeconds: 2, steps: [step("up", "add", seconds: 64)])
         ]
         #expect(profile.attribution.deviceSeconds == 3)
+        #expect(profile.totals(by: .kernel).map(\.seconds) == [3])
         #expect(profile.attribution.hostSeconds == [.submit: 0, .wait: 0])
         #expect(profile.attribution.unnamedSeconds == 1)
     }
