@@ -72,9 +72,9 @@ import Testing
     }
 
     @Test func windowsAreAsLargeAsARunPaysFor() {
-        var simulation = Simulation(stepCount: 70, stampSeconds: 10e-6, runSeconds: 10e-3, share: 0.03)
+        var simulation = Simulation(stepCount: 70, stampSeconds: 10e-6, runSeconds: 10.1e-3, share: 0.03)
         simulation.run(200)
-        // 300 µs pay for 30 stamps, which bound 29 steps.
+        // 303 µs pay for 30 stamps, which bound 29 steps.
         let windows = Set(simulation.choices.compactMap { $0 }).subtracting([.everything, .whole])
         #expect(windows == [.window(0..<29), .window(29..<58), .window(58..<70)])
     }
