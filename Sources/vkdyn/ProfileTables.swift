@@ -25,7 +25,7 @@ struct ProfileTables {
             case .sampled: "a rotating part of the dispatches was stamped"
             case .all: "every dispatch was stamped"
             case .isolated: "every dispatch was stamped and had a barrier before it"
-            case .none: "the device has no timestamps: no dispatch was stamped"
+            case .none: "no dispatch was stamped: the device has no timestamps, or runs in lockstep"
             }
         return [
             "profile of \(profile.command.joined(separator: " ")) on \(profile.device.name)",
