@@ -79,6 +79,7 @@ let package = Package(
         .target(name: "VkdynSchedule", dependencies: ["VkdynCore", "VkdynKernels"]),
         .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
         .target(name: "VkdynBenchmark", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
+        .target(name: "VkdynProfile", dependencies: ["VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
         .target(
@@ -96,8 +97,8 @@ let package = Package(
         .executableTarget(
             name: "vkdyn",
             dependencies: [
-                "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark", "VkdynVulkan",
-                "VkdynFormats", "VkdynModels", "VkdynTechniques",
+                "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark", "VkdynProfile",
+                "VkdynVulkan", "VkdynFormats", "VkdynModels", "VkdynTechniques",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "CommandTests", dependencies: ["vkdyn"]),
@@ -107,8 +108,13 @@ let package = Package(
             name: "VkdynBenchmarkTests",
             dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark"]),
         .testTarget(
+            name: "VkdynProfileTests",
+            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynProfile"]),
+        .testTarget(
             name: "VkdynVulkanTests",
-            dependencies: ["CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan"]),
+            dependencies: [
+                "CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynProfile", "VkdynVulkan",
+            ]),
         .testTarget(
             name: "VkdynModelsTests",
             dependencies: [

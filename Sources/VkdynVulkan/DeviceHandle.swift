@@ -28,6 +28,7 @@ final class DeviceHandle: @unchecked Sendable {
         }
         let forms = Set(physical.integerMatrices.map(\.form))
         IntegerMatrices.enable(forms, in: chain)
+        let extensions = forms.map(\.extensionName).sorted() + (physical.clockCalibration.map { [$0.extensionName] } ?? [])
         var created: VkDevice?
         var priority: Float = 1
         let result = withUnsafePointer(to: &priority) { priority in
@@ -40,7 +41,7 @@ final class DeviceHandle: @unchecked Sendable {
             features.shaderFloat64 = physical.hasFloat64 ? 1 : 0
             return withUnsafePointer(to: &queue) { queue in
                 withUnsafePointer(to: &features) { features in
-                    withCStrings(forms.map(\.extensionName).sorted()) { extensions in
+                    withCStrings(extensions) { extensions in
                         var info = VkDeviceCreateInfo()
                         info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO
                         info.pNext = UnsafeRawPointer(chain.first)
@@ -59,7 +60,7 @@ final class DeviceHandle: @unchecked Sendable {
         try check(result, "vkCreateDevice", device: physical.name)
         guard let created else { throw .failed(call: "vkCreateDevice", code: 0) }
         handle = created
-        functions = DeviceFunctions(created, instance.functions)
+        functions = DeviceFunctions(created, instance.functions, physical.clockCalibration)
         var queue: VkQueue?
         functions.vkGetDeviceQueue(created, physical.queueFamily ?? 0, 0, &queue)
         guard let queue else {

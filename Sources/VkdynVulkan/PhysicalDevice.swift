@@ -16,6 +16,9 @@ struct PhysicalDevice: @unchecked Sendable {
     let hasIntegerDotProduct: Bool
     let integerMatrices: Set<IntegerMatrix>
     let queueFamily: UInt32?
+    /// Of a timestamp of that queue; 0 where it has none.
+    let timestampValidBits: UInt32
+    let clockCalibration: ClockCalibration?
 
     init(_ handle: VkPhysicalDevice, _ functions: InstanceFunctions) {
         self.handle = handle
@@ -69,6 +72,8 @@ struct PhysicalDevice: @unchecked Sendable {
         functions.vkGetPhysicalDeviceQueueFamilyProperties(handle, &count, &families)
         queueFamily = families.firstIndex { $0.queueFlags & VkQueueFlags(VK_QUEUE_COMPUTE_BIT.rawValue) != 0 }
             .map(UInt32.init)
+        timestampValidBits = queueFamily.map { families[Int($0)].timestampValidBits } ?? 0
+        clockCalibration = ClockCalibration(handle, functions)
     }
 
     var name: String { string(properties.deviceName) }

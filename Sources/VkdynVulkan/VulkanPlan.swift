@@ -55,6 +55,11 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
         for commands in commands { try owner.submit(commands.handle, dispatches: dispatches) }
     }
 
+    /// As `run`, for a plan that was not prepared for stepping.
+    func runTimed() throws(DeviceError) -> SubmitTimes {
+        try owner.submit(commands[0].handle, dispatches: plan.steps.count)
+    }
+
     func run(step: Int) throws(DeviceError) {
         try owner.submit(commands[step].handle, dispatches: 1)
     }
@@ -173,11 +178,14 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
         }
     }
 
-    private func record(_ range: Range<Int>) throws(DeviceError) -> CommandBuffer {
+    /// - Parameter stamps: notes the time at boundaries between steps; see `StampPool`.
+    func record(_ range: Range<Int>, stamps: StampPool? = nil) throws(DeviceError) -> CommandBuffer {
         let commands = try CommandBuffer(device)
         let functions = device.functions
         try commands.begin()
+        stamps?.reset(in: commands)
         commands.fullBarrier()
+        stamps?.write(boundary: range.lowerBound, in: commands)
         for index in range {
             let step = plan.steps[index]
             if step.needsBarrier, index > range.lowerBound { commands.kernelBarrier() }
@@ -199,6 +207,7 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
                 let (storage, base) = memory(of: arguments)
                 functions.vkCmdDispatchIndirect(commands.handle, storage.handle, VkDeviceSize(base + byteOffset))
             }
+            stamps?.write(boundary: index + 1, in: commands)
         }
         commands.fullBarrier()
         try commands.end()

@@ -79,9 +79,11 @@ struct RunSpeculative: ParsableCommand {
         let comparison = try SpeculativeComparison(self)
         let report = try comparison.run()
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            print(String(decoding: try encoder.encode(report), as: UTF8.self))
+            try HostSpans.measure(.output, "json") {
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+                print(String(decoding: try encoder.encode(report), as: UTF8.self))
+            }
         }
         if !report.summary.identical { throw ExitCode(1) }
     }

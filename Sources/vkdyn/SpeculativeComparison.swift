@@ -29,10 +29,14 @@ struct SpeculativeComparison {
         self.options = options
         let console = Console(isJSON: options.json)
         self.console = console
-        (device, lockstep) = try Self.open(options)
+        let opened = try options.device.open(
+            for: options.flavour, lockstep: options.lockstep, reportsInexact: true, console: console)
+        device = opened.device
+        lockstep = opened.lockstep
         let folders = try Self.folders(options)
         tokenizer = folders.tokenizer
-        prompts = Self.prompts(options, tokenizer)
+        let tokenizer = folders.tokenizer
+        prompts = HostSpans.measure(.tokenise) { Self.prompts(options, tokenizer) }
         let longest = prompts.map(\.tokens.count).max() ?? 1
         let progress = console.progress("loading the models")
         defer { progress.finish() }
@@ -45,26 +49,6 @@ struct SpeculativeComparison {
         }
         target = pair.target
         contextLength = min(target.contextLength, longest + options.maxNewTokens)
-    }
-
-    private static func open(_ options: RunSpeculative) throws -> (any Device, LockstepDevice?) {
-        if options.device.device == "reference" {
-            if options.lockstep { throw SetupError("--lockstep needs a Vulkan device to compare with the twins") }
-            return (ReferenceDevice(), nil)
-        }
-        let device = try DeviceList().open(options.device.device)
-        if let note = device.tuningNote { Console(isJSON: options.json).note(note) }
-        let exactness = try device.probe()
-        if let reason = exactness.reason {
-            Console(isJSON: options.json).note("\(device.description.name) is not exact: \(reason)")
-        }
-        if options.flavour == .fused, !exactness.isFused {
-            throw SetupError(
-                "--flavour fused: \(device.description.name) rounds a fused multiply-add twice; use --flavour separate")
-        }
-        guard options.lockstep else { return (device, nil) }
-        let lockstep = LockstepDevice(device)
-        return (lockstep, lockstep)
     }
 
     private static func folders(_ options: RunSpeculative) throws -> SpeculativeFolders {
@@ -150,14 +134,15 @@ struct SpeculativeComparison {
     }
 
     private func generate(_ decoder: Decoder, _ prompt: Prompt, streams: Bool) throws -> Generation {
-        var text = tokenizer.streamingDecoder(after: prompt.tokens)
+        var text = HostSpans.measure(.detokenise) { tokenizer.streamingDecoder(after: prompt.tokens) }
         let generation = try decoder.generate(
             prompt: prompt.tokens,
             options: GenerationOptions(
                 maximumNewTokens: options.maxNewTokens, choice: decoder.configuration.choice,
                 stopTokens: pair.stopTokens),
             onTokens: { tokens in
-                if streams { tokens.forEach { console.stream(text.push($0)) } }
+                guard streams else { return }
+                for token in tokens { console.stream(HostSpans.measure(.detokenise) { text.push(token) }) }
             }, isCancelled: { console.isInterrupted })
         if streams { console.stream(text.finish() + "\n") }
         return generation

@@ -1,4 +1,5 @@
 import Foundation
+import VkdynCore
 import VkdynFormats
 import VkdynTechniques
 
@@ -19,7 +20,7 @@ struct SpeculativeReport: Encodable {
         init(plain: Bool = true, _ generation: Generation, _ tokenizer: Tokenizer) {
             let telemetry = generation.telemetry
             tokens = generation.tokens
-            text = tokenizer.decode(generation.tokens)
+            text = HostSpans.measure(.detokenise) { tokenizer.decode(generation.tokens) }
             durationSeconds = telemetry.durationSeconds
             stopReason = generation.stopReason
             if !plain {

@@ -128,21 +128,26 @@ public final class Decoder: @unchecked Sendable {
                 break
             }
             let length = prompt.count + tokens.count
-            let draftLength = configuration.draft == nil
-                ? 0 : schedule.next(room: room - tokens.count, draftRoom: draftContext - length)
+            let draftLength = HostSpans.measure(.sample, "draft length") {
+                configuration.draft == nil
+                    ? 0 : schedule.next(room: room - tokens.count, draftRoom: draftContext - length)
+            }
             try round(draftLength: draftLength).run()
             let outcome = try readOutcome(from: length, atMost: draftLength + 1)
-            telemetry.rounds += 1
-            telemetry.draftedTokens += outcome.drafted
-            telemetry.acceptedTokens += outcome.accepted
-            schedule.record(drafted: outcome.drafted, accepted: outcome.accepted)
-            var emitted = Array(outcome.tokens.prefix(room - tokens.count))
-            let stop = emitted.firstIndex { options.stopTokens.contains($0) }
-            if let stop { emitted.removeSubrange((stop + 1)...) }
-            tokens += emitted
-            lastRow = emitted.count - 1
+            let (emitted, isStopped) = HostSpans.measure(.sample, "outcome") {
+                telemetry.rounds += 1
+                telemetry.draftedTokens += outcome.drafted
+                telemetry.acceptedTokens += outcome.accepted
+                schedule.record(drafted: outcome.drafted, accepted: outcome.accepted)
+                var emitted = Array(outcome.tokens.prefix(room - tokens.count))
+                let stop = emitted.firstIndex { options.stopTokens.contains($0) }
+                if let stop { emitted.removeSubrange((stop + 1)...) }
+                tokens += emitted
+                lastRow = emitted.count - 1
+                return (emitted, stop != nil)
+            }
             callbackTime += clock.measure { onTokens(emitted) }
-            if stop != nil {
+            if isStopped {
                 reason = .stopToken
                 break generation
             }
@@ -203,8 +208,10 @@ public final class Decoder: @unchecked Sendable {
         var roles = [false]
         if case .model = configuration.draft { roles.append(true) }
         for isDraft in roles {
-            let recording = recorder.prefill(draft: isDraft, capacity: prefillLength)
-            prefills.append((isDraft, try prepare(recording, isDraft ? "draft_prefill" : "prefill")))
+            let plan = try prepare(isDraft ? "draft_prefill" : "prefill") {
+                recorder.prefill(draft: isDraft, capacity: prefillLength)
+            }
+            prefills.append((isDraft, plan))
         }
     }
 
@@ -213,14 +220,16 @@ public final class Decoder: @unchecked Sendable {
         // The last, shorter rounds use the pipelines of the others; the heuristic's rounds are of every length.
         var capacity = maximumDraftLength + 1
         if case .heuristic = configuration.schedule { capacity = draftLength + 1 }
-        let plan = try prepare(recorder.round(draftLength: draftLength, capacity: capacity), "round\(draftLength)")
+        let plan = try prepare("round\(draftLength)") { recorder.round(draftLength: draftLength, capacity: capacity) }
         rounds[draftLength] = plan
         return plan
     }
 
-    private func prepare(_ recording: Recording, _ label: String) throws(DeviceError) -> any PreparedPlan {
-        let plan = try Plan(
-            recording, label: label, traits: device.traits, flavour: configuration.flavour, tuning: device.tuning)
+    private func prepare(_ label: String, _ record: () -> Recording) throws(DeviceError) -> any PreparedPlan {
+        let plan = try HostSpans.measure(.plan, label) { () throws(DeviceError) in
+            try Plan(
+                record(), label: label, traits: device.traits, flavour: configuration.flavour, tuning: device.tuning)
+        }
         plans.append(plan)
         return try device.prepare(plan)
     }

@@ -33,7 +33,7 @@ struct RoundRecorder {
     /// Reads up to `capacity` committed tokens into a model's cache, all but the last token of the sequence.
     func prefill(draft isDraft: Bool, capacity: Int) -> Recording {
         var recording = Recording()
-        recording.scope(isDraft ? "draft" : "target") { recording in
+        recording.scope(isDraft ? "draft_prefill" : "prefill") { recording in
             let pass = begin(
                 &recording, isDraft ? .draft : .target, capacity: capacity, isIndirect: true, holdsBack: true)
             if isDraft, case .model(let model) = draft, let draftCache {
@@ -57,16 +57,20 @@ struct RoundRecorder {
                 probabilities = recordDrafts(&recording, model, draftLength)
                 isCountKnown = !stopsByConfidence
             case .promptLookup(let maximumLength):
-                recording.dispatch(
-                    PromptLookup.self, "prompt_lookup", .init(sequence: buffers.state, tokens: buffers.tokens),
-                    .init(maxNgram: UInt32(maximumLength), maxDrafts: UInt32(draftLength)))
+                recording.scope("draft") { recording in
+                    recording.dispatch(
+                        PromptLookup.self, "prompt_lookup", .init(sequence: buffers.state, tokens: buffers.tokens),
+                        .init(maxNgram: UInt32(maximumLength), maxDrafts: UInt32(draftLength)))
+                }
                 isCountKnown = false
             case nil: break
             }
         }
-        recording.scope("verify") { recording in
-            recordVerification(
-                &recording, capacity: capacity, isIndirect: !isCountKnown, draftProbabilities: probabilities)
+        let pass = recording.scope("verify") { recording in
+            recordVerification(&recording, capacity: capacity, isIndirect: !isCountKnown)
+        }
+        recording.scope("accept") { recording in
+            recordAcceptance(&recording, pass, draftProbabilities: probabilities)
         }
         return recording
     }
@@ -106,7 +110,7 @@ struct RoundRecorder {
         if usesRejection {
             // Each draft's probabilities have a row of their own, so the token that the last round left unread is
             // read in a pass without logits.
-            recording.scope("draft_catch_up") { recording in
+            recording.scope("draft") { recording in
                 let pass = begin(&recording, .draft, capacity: 1, isIndirect: true, holdsBack: true)
                 _ = model.recordHidden(into: &recording, pass: pass, cache: draftCache)
             }
@@ -140,13 +144,19 @@ struct RoundRecorder {
         return all
     }
 
+    /// The target over the last token and the drafts; its logits are in `buffers.logits`.
     private func recordVerification(
-        _ recording: inout Recording, capacity: Int, isIndirect: Bool, draftProbabilities: Buffer?
-    ) {
-        let vocabulary = target.vocabularySize
+        _ recording: inout Recording, capacity: Int, isIndirect: Bool
+    ) -> DecoderPass {
         let pass = begin(&recording, .target, capacity: capacity, isIndirect: isIndirect)
         let hidden = target.recordHidden(into: &recording, pass: pass, cache: targetCache)
         target.recordLogits(into: &recording, hidden: hidden, rows: pass.rows, logits: buffers.logits)
+        return pass
+    }
+
+    /// The target's choice in each row, and how many drafts agree with it.
+    private func recordAcceptance(_ recording: inout Recording, _ pass: DecoderPass, draftProbabilities: Buffer?) {
+        let vocabulary = target.vocabularySize
         guard choice.usesRejection else {
             let chosen = recordChoice(&recording, pass, logits: buffers.logits, vocabulary: vocabulary)
             recording.dispatch(
