@@ -79,7 +79,7 @@ let package = Package(
         .target(name: "VkdynSchedule", dependencies: ["VkdynCore", "VkdynKernels"]),
         .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
         .target(name: "VkdynBenchmark", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
-        .target(name: "VkdynProfile", dependencies: ["VkdynCore", "VkdynSchedule"]),
+        .target(name: "VkdynProfile", dependencies: ["VkdynCore", "VkdynSchedule", "VkdynFormats"]),
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
         .target(
@@ -119,6 +119,8 @@ let package = Package(
         .testTarget(
             name: "VkdynTests",
             dependencies: ["Vkdyn", "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynTechniques"]),
+        .testTarget(
+            name: "VkdynProfileTests", dependencies: ["VkdynCore", "VkdynFormats", "VkdynProfile", "VkdynSchedule"]),
         .testTarget(name: "ShaderCompilerTests", dependencies: ["VkdynCore", "VkdynKernels"]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
         .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
