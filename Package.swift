@@ -79,7 +79,7 @@ let package = Package(
         .target(name: "VkdynSchedule", dependencies: ["VkdynCore", "VkdynKernels"]),
         .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
         .target(name: "VkdynBenchmark", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
-        .target(name: "VkdynProfile", dependencies: ["VkdynCore", "VkdynSchedule"]),
+        .target(name: "VkdynProfile", dependencies: ["VkdynCore", "VkdynSchedule", "VkdynFormats"]),
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
         .target(
@@ -109,7 +109,9 @@ let package = Package(
             dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark"]),
         .testTarget(
             name: "VkdynProfileTests",
-            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynProfile"]),
+            dependencies: [
+                "VkdynCore", "VkdynFormats", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynProfile",
+            ]),
         .testTarget(
             name: "VkdynVulkanTests",
             dependencies: [

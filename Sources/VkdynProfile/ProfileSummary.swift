@@ -142,9 +142,6 @@ extension Total {
     /// their data in a cache, or the ceiling fell short.
     /// - Returns: nil where nothing was timed.
     public func ceilingShare(_ ceilings: CeilingFigures) -> Double? {
-        guard seconds > 0 else { return nil }
-        let arithmetic = ceilings.multiplyThenAddOperationsPerSecond ?? ceilings.multiplyAddOperationsPerSecond
-        let operations = arithmetic.map { operationsPerSecond / $0 } ?? 0
-        return max(operations, bytesPerSecond / ceilings.readBytesPerSecond)
+        ceilings.share(of: name, operations: operations, bytes: bytes, seconds: seconds)?.value
     }
 }

@@ -20,24 +20,34 @@ struct SetupError: UserFacingError {
 /// A file that `--output` names, written as a whole or not at all.
 struct OutputFile {
     private let path: String
+    private let option: String
 
-    init(_ path: String) { self.path = path }
-
-    /// Finds out before a long run what would be found out after it.
-    func check() throws {
-        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        var isFolder: ObjCBool = false
-        let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-        guard !(exists && isFolder.boolValue), FileManager.default.isWritableFile(atPath: folder) else { throw problem }
+    /// - Parameter option: by which the user names it, for errors.
+    init(_ path: String, option: String) {
+        self.path = path
+        self.option = option
     }
 
-    func write(_ text: String) throws {
+    /// Finds out before a long run what would be found out after it.
+    func check() throws(SetupError) {
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            throw SetupError("\(option): \(path) is a folder; expected a file")
+        }
+        guard FileManager.default.isWritableFile(atPath: folder) else { throw problem }
+    }
+
+    /// All or nothing.
+    func write(_ text: String) throws(SetupError) { try write(Data(text.utf8)) }
+
+    func write(_ data: Data) throws(SetupError) {
         do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+            try data.write(to: URL(fileURLWithPath: path), options: .atomic)
         } catch {
             throw problem
         }
     }
 
-    private var problem: SetupError { SetupError("--output: \(path) cannot be written; is its folder there?") }
+    private var problem: SetupError { SetupError("\(option): \(path) cannot be written; is its folder there?") }
 }

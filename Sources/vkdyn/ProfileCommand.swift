@@ -7,7 +7,8 @@ struct ProfileCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "profile",
         abstract: "Show where the time of a command goes: every dispatch, every phase of the host.",
-        subcommands: [ProfileRun.self])
+        // The default, so that vkdyn profile --compare a.json b.json is understood too.
+        subcommands: [ProfileRun.self, ProfileCompare.self], defaultSubcommand: ProfileCompare.self)
 }
 
 struct ProfileRun: ParsableCommand {
@@ -22,6 +23,7 @@ struct ProfileRun: ParsableCommand {
             Examples:
               vkdyn profile run speculative
               vkdyn profile run --all speculative --draft-tokens 8 --max-new-tokens 20
+              vkdyn profile run --report profile.html --trace trace.json speculative
               vkdyn profile run --json speculative --temperature 0.8 > profile.json
             """)
 
@@ -37,6 +39,8 @@ struct ProfileRun: ParsableCommand {
     @Option(help: ArgumentHelp("Write the profile, as under --json, to a file.", valueName: "file"))
     var output: String?
 
+    @OptionGroup var outputs: ProfileOutputs
+
     @Argument(
         parsing: .captureForPassthrough,
         help: ArgumentHelp("A technique and its options, as after `vkdyn run`.", valueName: "command"))
@@ -47,7 +51,7 @@ struct ProfileRun: ParsableCommand {
         if command.isEmpty {
             throw ValidationError("profile run needs a technique: vkdyn profile run speculative")
         }
-        if let output { try OutputFile(output).check() }
+        if let output { try OutputFile(output, option: "--output").check() }
     }
 
     func run() throws {
@@ -76,9 +80,10 @@ struct ProfileRun: ParsableCommand {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             let document = String(decoding: try encoder.encode(profile), as: UTF8.self) + "\n"
-            if let output { try OutputFile(output).write(document) }
+            if let output { try OutputFile(output, option: "--output").write(document) }
             if json { try? FileHandle.standardOutput.write(contentsOf: Data(document.utf8)) }
         }
+        try outputs.write(profile)
         if json { return }
         // Under its own --json the command has standard output to itself.
         let isOwn = command.contains("--json")
