@@ -80,7 +80,8 @@ struct ProfileSpeculation: ParsableCommand {
         let seen = acceptance == nil ? try run(prompts, pair, draft, on: opened, console) : nil
         let report = SpeculationCostReport(
             device: opened.description.name, target: pair.targetPath, draft: pair.draftPath ?? "prompt-lookup",
-            costs: costs, acceptance: acceptance, seen: seen, seenDraftLength: Self.seenDraftLength)
+            costs: costs, findsDrafts: pair.draftPath == nil, acceptance: acceptance, seen: seen,
+            seenDraftLength: Self.seenDraftLength)
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -193,16 +194,21 @@ struct SpeculationCostReport: Encodable {
     /// Given or seen; absent where nothing was drafted.
     var acceptance: Double?
     var isAcceptanceGiven: Bool
+    /// Of the rounds, those with drafts: 1 for a draft model, which always has some, and with `--acceptance`.
+    var draftingShare: Double
     /// 0 where plain decoding is fastest; absent without an acceptance.
     var bestDraftTokens: Int?
     var bestSpeedup: Double?
     var seen: Seen?
 
+    /// - Parameter findsDrafts: in the text, by prompt lookup, and so not in every round.
     init(
-        device: String, target: String, draft: String, costs: SpeculationCosts, acceptance: Double?,
-        seen: GenerationTelemetry?, seenDraftLength: Int
+        device: String, target: String, draft: String, costs: SpeculationCosts, findsDrafts: Bool,
+        acceptance: Double?, seen: GenerationTelemetry?, seenDraftLength: Int
     ) {
-        let economics = SpeculationEconomics(costs)
+        let share = findsDrafts ? seen?.acceptance.draftingShare ?? 1 : 1
+        let economics = SpeculationEconomics(costs, draftingShare: share > 0 ? share : 1)
+        draftingShare = economics.draftingShare
         let acceptance = acceptance ?? seen?.acceptance.rate
         let positions = seen.flatMap { $0.acceptance.rate == nil ? nil : $0.acceptance }
         self.device = device
@@ -216,7 +222,7 @@ struct SpeculationCostReport: Encodable {
             Pass(rows: index + 1, seconds: seconds, steps: seconds / costs.decodeSeconds)
         }
         rounds = (1...costs.maximumDraftLength).map { length in
-            let seconds = costs.roundSeconds(draftLength: length)
+            let seconds = economics.meanRoundSeconds(draftLength: length)
             return Round(
                 draftTokens: length, seconds: seconds, steps: seconds / costs.decodeSeconds,
                 breakEvenAcceptance: economics.breakEvenAcceptance(draftLength: length),
@@ -238,7 +244,7 @@ struct SpeculationCostReport: Encodable {
             return Seen(
                 draftTokens: seenDraftLength, rounds: telemetry.rounds, tokensPerRound: telemetry.tokensPerRound,
                 roundSeconds: telemetry.decodeSeconds / Double(telemetry.rounds),
-                predictedRoundSeconds: costs.roundSeconds(draftLength: seenDraftLength),
+                predictedRoundSeconds: economics.meanRoundSeconds(draftLength: seenDraftLength),
                 positions: telemetry.acceptance.positions)
         }
     }
@@ -274,6 +280,9 @@ extension Console {
                     format: "a run with %d drafts: %.2f tokens a round, %@ a round (its parts predict %@)",
                     seen.draftTokens, seen.tokensPerRound, Self.duration(seen.roundSeconds),
                     Self.duration(seen.predictedRoundSeconds)))
+        }
+        if report.draftingShare < 1 {
+            line(String(format: "%.0f%% of the rounds found drafts, as in the table", report.draftingShare * 100))
         }
         guard let acceptance = report.acceptance, let best = report.bestDraftTokens, let speedup = report.bestSpeedup
         else {

@@ -105,6 +105,21 @@ import VkdynTechniques
         #expect(abs(economics.speedUp(acceptance: 0.8, draftLength: 2) - 2.44 / 2) < 1e-12)
     }
 
+    @Test func roundsThatFindNoDraftsCountWithTheirShare() throws {
+        let costs = SpeculationCosts(
+            verifySeconds: [1, 1.25], firstDraftSeconds: 0.25, nextDraftSeconds: 0, contextLength: 1)
+        let economics = SpeculationEconomics(costs, draftingShare: 0.5)
+        // Half the rounds take 1.5 and give 1 + α, half take 1.25 and give 1.
+        #expect(economics.meanRoundSeconds(draftLength: 1) == 1.375)
+        #expect(abs(economics.speedUp(acceptance: 0.5, draftLength: 1) - 1.25 / 1.375) < 1e-12)
+        #expect(abs(try #require(economics.breakEvenAcceptance(draftLength: 1)) - 0.75) < 1e-9)
+        #expect(economics.bestDraftLength(acceptance: 0.5) == 0 && economics.bestDraftLength(acceptance: 0.8) == 1)
+        var acceptance = DraftAcceptance()
+        #expect(acceptance.draftingShare == 0)
+        for drafted in [0, 3, 0, 1] { acceptance.record(drafted: drafted, accepted: 0) }
+        #expect(acceptance.draftingShare == 0.5)
+    }
+
     @Test func draftsThatCostMoreThanTheyCanGiveNeverBreakEven() {
         let economics = SpeculationEconomics(
             SpeculationCosts(

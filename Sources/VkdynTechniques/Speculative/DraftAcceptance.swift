@@ -67,6 +67,11 @@ public struct DraftAcceptance: Sendable, Equatable, Codable {
         rounds == 0 ? 0 : Double(positions.reduce(0) { $0 + $1.drafted }) / Double(rounds)
     }
 
+    /// Of the rounds, those with drafts; 0 without rounds.
+    public var draftingShare: Double {
+        rounds == 0 ? 0 : Double(positions.first?.drafted ?? 0) / Double(rounds)
+    }
+
     /// Tokens that a round of `draftLength` drafts is expected to give, by each position's own rate and, beyond those
     /// that were seen, by `rate`: `1 + Σ over i ≤ k of a1·a2·…·ai`. 1 when nothing was drafted.
     public func expectedTokens(draftLength: Int) -> Double {

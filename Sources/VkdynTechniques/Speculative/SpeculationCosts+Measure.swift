@@ -18,12 +18,12 @@ extension SpeculationCosts {
     /// - Parameters:
     ///   - tokens: at least one; their number is the context length at which the costs hold. Target and draft must have
     ///     room for 17 more.
-    ///   - budgetSeconds: after which no further turn begins, once there were three. Making the plans is not counted.
+    ///   - budgetSeconds: after which no further turn begins, once there were five. Making the plans is not counted.
     ///   - progress: called with the share that is done, from 0 to 1; what it throws ends the measurement.
     /// - Throws: `GenerationError` for tokens that do not fit, `DeviceError`.
     public static func measure(
         device: any Device, target: any DecoderModel, draft: DraftSource, tokens: [Int],
-        flavour: Flavour = .separate, budgetSeconds: Double = 1.5, progress: (Double) throws -> Void = { _ in }
+        flavour: Flavour = .separate, budgetSeconds: Double = 2, progress: (Double) throws -> Void = { _ in }
     ) throws -> SpeculationCosts {
         let decoder = try Decoder(
             device: device, target: target,
@@ -43,7 +43,7 @@ private struct TimedPart {
 }
 
 extension Decoder {
-    private static let fewestTurns = 3
+    private static let fewestTurns = 5
     private static let mostTurns = 20
     /// Drafts after the first in the plan that times them; one alone would drown in the difference.
     private static let furtherDrafts = 4

@@ -49,10 +49,20 @@ public struct SpeculationCosts: Sendable, Equatable, Codable {
 /// where the paper's equation for it has measured costs in place of its assumption that a pass over k + 1 rows costs a
 /// decoding step. Independence is an assumption: drafts after an accepted one are often easier. Where positions were
 /// observed, `DraftAcceptance.expectedTokens(draftLength:)` does without it.
+///
+/// Where only a share of the rounds finds drafts, as with prompt lookup, the others give one token for a decoding step and
+/// the search, and tokens and seconds are those of the mixture.
 public struct SpeculationEconomics: Sendable, Equatable {
     public let costs: SpeculationCosts
+    /// Of the rounds, those with drafts; 1 for a draft model.
+    public let draftingShare: Double
 
-    public init(_ costs: SpeculationCosts) { self.costs = costs }
+    /// - Parameter draftingShare: above 0, at most 1.
+    public init(_ costs: SpeculationCosts, draftingShare: Double = 1) {
+        precondition(draftingShare > 0 && draftingShare <= 1, "no rounds with drafts")
+        self.costs = costs
+        self.draftingShare = draftingShare
+    }
 
     /// E(α, k), from 1 to k + 1.
     /// - Parameter acceptance: α, 0 to 1.
@@ -68,15 +78,24 @@ public struct SpeculationEconomics: Sendable, Equatable {
             draftLength: draftLength)
     }
 
-    /// The same for rounds that give `expectedTokens` tokens on average.
+    /// The same for rounds that give `expectedTokens` tokens on average, where they have drafts.
     public func speedUp(expectedTokens: Double, draftLength: Int) -> Double {
-        expectedTokens * costs.decodeSeconds / costs.roundSeconds(draftLength: draftLength)
+        guard draftLength > 0 else { return 1 }
+        let tokens = 1 + draftingShare * (expectedTokens - 1)
+        return tokens * costs.decodeSeconds / meanRoundSeconds(draftLength: draftLength)
     }
 
-    /// The acceptance from which on drafts of this length pay, 0 to 1; nil where they would not even if all were
+    /// A round of up to `draftLength` drafts, 1 or more, with and without drafts in their shares.
+    public func meanRoundSeconds(draftLength: Int) -> Double {
+        draftingShare * costs.roundSeconds(draftLength: draftLength)
+            + (1 - draftingShare) * (costs.firstDraftSeconds + costs.decodeSeconds)
+    }
+
+    /// The acceptance from which on drafts of this length, 1 or more, pay, 0 to 1; nil where they would not even if all were
     /// accepted.
     public func breakEvenAcceptance(draftLength: Int) -> Double? {
-        Self.acceptance(giving: costs.roundSeconds(draftLength: draftLength) / costs.decodeSeconds) {
+        let tokens = meanRoundSeconds(draftLength: draftLength) / costs.decodeSeconds
+        return Self.acceptance(giving: 1 + (tokens - 1) / draftingShare) {
             Self.expectedTokens(acceptance: $0, draftLength: draftLength)
         }
     }
