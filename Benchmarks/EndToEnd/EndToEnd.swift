@@ -17,13 +17,13 @@ let benchmarks: @Sendable () -> Void = {
         metrics: countsOnly ? counts : [.wallClock, .throughput] + counts, warmupIterations: countsOnly ? 0 : 1,
         maxDuration: .seconds(countsOnly ? 600 : 5), maxIterations: countsOnly ? 1 : 100)
     for work in CountedGeneration.Work.allCases {
-        Benchmark(work.rawValue) { benchmark, generation in
+        Benchmark(work.rawValue) { (benchmark: Benchmark, generation: CountedGeneration) in
             benchmark.startMeasurement()
             let result = try generation.run()
             benchmark.stopMeasurement()
             let figures = generation.counts(of: result).figures
             for (metric, figure) in zip(counts, figures) { benchmark.measurement(metric, figure.value) }
-        } setup: {
+        } setup: { () -> CountedGeneration in
             // What tuning found on this machine decides no count, but need not be trusted not to.
             let device = try DeviceList(options: .init(usesTuning: false)).open("auto")
             let pair = try SpeculativeFolders(target: .shipped, draft: .shipped).load(on: device)
