@@ -254,9 +254,10 @@ struct SpeculationCostReport: Encodable {
 
 extension Console {
     func show(_ report: SpeculationCostReport) {
-        line("after \(report.contextLength) tokens: a decoding step takes \(Self.duration(report.decodeSeconds)), "
-            + "a round's first draft \(Self.duration(report.firstDraftSeconds)), "
-            + "each further one \(Self.duration(report.nextDraftSeconds))")
+        line(
+            "after \(report.contextLength) tokens: a decoding step takes \(Self.duration(report.decodeSeconds)), a round's "
+                + "first draft \(Self.duration(report.firstDraftSeconds)), "
+                + "each further one \(Self.duration(report.nextDraftSeconds))")
         line("")
         heading("verified rows       time     decoding steps")
         for pass in report.passes {
