@@ -56,6 +56,9 @@ let package = Package(
     products: [
         .library(name: "Vkdyn", targets: ["Vkdyn"]),
         .library(name: "VkdynKernels", targets: ["VkdynKernels", "VkdynCore"]),
+        // For the package in Benchmarks/, whose library is thus no dependency of this one.
+        .library(
+            name: "VkdynBenchmark", targets: ["VkdynBenchmark", "VkdynSchedule", "VkdynVulkan", "VkdynTechniques"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")

@@ -88,6 +88,14 @@ public final class Benchmark {
         }
     }
 
+    /// A plan that makes a call `repetitionCount` times, each behind a barrier, over the copies in turn: for those who
+    /// time it themselves.
+    public func plan(of call: BenchmarkCall, repetitionCount: Int = 1) throws(DeviceError) -> any PreparedPlan {
+        try makeCopies(of: [call])
+        guard let copies = memory[ObjectIdentifier(call.inputs)] else { preconditionFailure("no memory for a call") }
+        return try plan(call, copies, repetitionCount, from: 0)
+    }
+
     /// From submitting a plan without calls to seeing its end.
     private func emptySubmitSeconds() throws(DeviceError) -> Double {
         let empty = try device.prepare(try Plan(Recording(), label: "empty", traits: device.traits))

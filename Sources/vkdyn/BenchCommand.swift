@@ -166,8 +166,8 @@ struct Bench: ParsableCommand {
         progress.finish()
         if let output {
             let path = output + "/" + report.fileName
-            try OutputFile(path + ".md").write(report.markdown)
-            try OutputFile(path + ".json").write(try encoded(report) + "\n")
+            try OutputFile(path + ".md", option: "--output").write(report.markdown)
+            try OutputFile(path + ".json", option: "--output").write(try encoded(report) + "\n")
             console.note("written: \(path).md, .json")
         }
         if json { print(try encoded(report)) } else { console.stream(report.markdown) }

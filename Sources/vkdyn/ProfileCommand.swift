@@ -8,7 +8,7 @@ struct ProfileCommand: ParsableCommand {
         commandName: "profile",
         abstract: "Show where the time of a command goes: every dispatch, every phase of the host.",
         // The default, so that vkdyn profile --compare a.json b.json is understood too.
-        subcommands: [ProfileRun.self, ProfileCompare.self], defaultSubcommand: ProfileCompare.self)
+        subcommands: [ProfileRun.self, ProfileSpeculation.self, ProfileCompare.self], defaultSubcommand: ProfileCompare.self)
 }
 
 struct ProfileRun: ParsableCommand {

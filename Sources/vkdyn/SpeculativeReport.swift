@@ -79,10 +79,12 @@ struct SpeculativeReport: Encodable {
         var lockstepDispatches: Int?
         var lockstepValues: Int?
         var acceptanceRates: [String: Double]?
+        /// Whether drafting paid, and why not; absent under lockstep, whose times say nothing.
+        var economics: SpeculationVerdict?
 
         init(
             _ results: [Result], targetParameters: Int, draftParameters: Int, comparedValues: Int?,
-            comparedDispatches: Int?, acceptanceRates: [String: Double]?
+            comparedDispatches: Int?, acceptanceRates: [String: Double]?, economics: SpeculationVerdict?
         ) {
             standardSeconds = results.reduce(0) { $0 + $1.standard.durationSeconds }
             speculativeSeconds = results.reduce(0) { $0 + $1.speculative.durationSeconds }
@@ -102,6 +104,7 @@ struct SpeculativeReport: Encodable {
             lockstepDispatches = comparedDispatches
             lockstepValues = comparedValues
             self.acceptanceRates = acceptanceRates
+            self.economics = economics
         }
     }
 

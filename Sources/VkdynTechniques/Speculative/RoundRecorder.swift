@@ -49,30 +49,54 @@ struct RoundRecorder {
     /// - Parameter capacity: rows the verifying pass provides for; its bits do not depend on it.
     func round(draftLength: Int, capacity: Int) -> Recording {
         var recording = Recording()
-        var probabilities: Buffer?
-        var isCountKnown = true
-        if draftLength > 0 {
-            switch draft {
-            case .model(let model):
-                probabilities = recordDrafts(&recording, model, draftLength)
-                isCountKnown = !stopsByConfidence
-            case .promptLookup(let maximumLength):
-                recording.scope("draft") { recording in
-                    recording.dispatch(
-                        PromptLookup.self, "prompt_lookup", .init(sequence: buffers.state, tokens: buffers.tokens),
-                        .init(maxNgram: UInt32(maximumLength), maxDrafts: UInt32(draftLength)))
-                }
-                isCountKnown = false
-            case nil: break
-            }
-        }
-        let pass = recording.scope("verify") { recording in
-            recordVerification(&recording, capacity: capacity, isIndirect: !isCountKnown)
-        }
-        recording.scope("accept") { recording in
-            recordAcceptance(&recording, pass, draftProbabilities: probabilities)
-        }
+        let probabilities = recordProposals(&recording, draftLength)
+        let isIndirect = draftLength > 0 && !isDraftCountKnown
+        let pass = recording.scope("verify") { recordVerification(&$0, capacity: capacity, isIndirect: isIndirect) }
+        recording.scope("accept") { recordAcceptance(&$0, pass, draftProbabilities: probabilities) }
         return recording
+    }
+
+    /// The part of a round that drafts, alone: for measurements.
+    func drafting(draftLength: Int) -> Recording {
+        var recording = Recording()
+        _ = recordProposals(&recording, draftLength)
+        return recording
+    }
+
+    /// The part of a round that verifies and accepts `rows` − 1 drafts, which are there already, alone: for
+    /// measurements. The rejection rule, which needs the drafts' probabilities, has no such part.
+    func verification(rows: Int) -> Recording {
+        precondition(!choice.usesRejection, "no drafts, no probabilities of them")
+        var recording = Recording()
+        let isIndirect = rows > 1 && !isDraftCountKnown
+        let pass = recording.scope("verify") { recordVerification(&$0, capacity: rows, isIndirect: isIndirect) }
+        recording.scope("accept") { recordAcceptance(&$0, pass, draftProbabilities: nil) }
+        return recording
+    }
+
+    /// Whether the host knows how many drafts there will be.
+    private var isDraftCountKnown: Bool {
+        switch draft {
+        case .model: !stopsByConfidence
+        case .promptLookup: false
+        case nil: true
+        }
+    }
+
+    /// - Returns: the drafts' probabilities, as `recordDrafts` has them.
+    private func recordProposals(_ recording: inout Recording, _ draftLength: Int) -> Buffer? {
+        guard draftLength > 0 else { return nil }
+        switch draft {
+        case .model(let model): return recordDrafts(&recording, model, draftLength)
+        case .promptLookup(let maximumLength):
+            recording.scope("draft") { recording in
+                recording.dispatch(
+                    PromptLookup.self, "prompt_lookup", .init(sequence: buffers.state, tokens: buffers.tokens),
+                    .init(maxNgram: UInt32(maximumLength), maxDrafts: UInt32(draftLength)))
+            }
+        case nil: break
+        }
+        return nil
     }
 
     // MARK: Parts
