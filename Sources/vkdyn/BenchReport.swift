@@ -192,7 +192,7 @@ extension Console {
         return String(format: "%.\(digits)f \(unit.name)", value)
     }
 
-    private func column(_ text: String, _ width: Int) -> String {
+    func column(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(1, width - text.count))
     }
 }
