@@ -10,9 +10,9 @@ public import VkdynCore
 /// All arithmetic is f32, so f16 has no products of its own: this is the ceiling of kernels that use a stored number
 /// once, as a matrix product with one row does. Where many products share one widening, that of `ArithmeticCeiling`
 /// holds. `hₛ` is half a word: components 0 and 1 of a chain (2 and 3 likewise) are the low and the high half of
-/// `w + s · 0x00010001` (mod 2³²), w with `0x3400 + ((4c + i) mod 1024)` in each half, so from 1/4 on upwards.
-/// Reduction order: s ascending by `multiplyAdd(hₛ, factor, sum)` from +0. No step gives +0. After 17,409 steps at the
-/// earliest halves are infinite, then NaN.
+/// `w + s · 0x00010001` (mod 2³²), w with `start + ((4c + i) mod 1024)` in each half; a start of 0x3400 is 1/4.
+/// Reduction order: s ascending by `multiplyAdd(hₛ, factor, sum)` from +0. No step gives +0. Halves of 0x7C00 are
+/// infinite, those above NaN.
 /// Error: stepCount · 2⁻²⁴ · Σ|hₛ · factor| in either flavour, to first order.
 public enum HalfCeiling: Kernel {
     public static func work(_ parameters: Parameters) -> WorkExtent { WorkExtent(Int(parameters.chainCount)) }
@@ -37,8 +37,8 @@ public enum HalfCeiling: Kernel {
 
     private static func sums<A: Arithmetic>(_ b: Views, _ p: Parameters, _: A.Type) {
         for pair in 0..<2 * Int(p.chainCount) {
-            func start(_ index: Int) -> UInt32 { 0x3400 + UInt32(index & 0x3FF) }
-            var word = start(2 * pair) | start(2 * pair + 1) << 16
+            let (first, second) = ((2 * pair) & 0x3FF, (2 * pair + 1) & 0x3FF)
+            var word = p.start &* 0x0001_0001 &+ UInt32(first | second << 16)
             var (low, high) = (Float(0), Float(0))
             for _ in 0..<p.stepCount {
                 low = A.multiplyAdd(Narrow.widenF16(UInt16(truncatingIfNeeded: word)), p.factor, low)
@@ -55,8 +55,13 @@ public enum HalfCeiling: Kernel {
             (0, 8), (1, 0), (1, 1), (2, 7), (15, 8), (16, 9), (17, 40), (64, 16), (257, 100), (513, 33), (3000, 10),
         ]
         return shapes.map { makeCase(chains: $0.chains, steps: $0.steps, factor: 0.7324219) } + [
-            // The last half of component 0 is infinite, of the others NaN.
-            makeCase(chains: 2, steps: 18_433, factor: 1.25), makeCase(chains: 2, steps: 18_433, factor: 0),
+            // The last half of component 0 is infinite, of the others NaN; then all are below infinity.
+            makeCase(chains: 2, steps: 9, factor: 1.25, start: 0x7BF8),
+            makeCase(chains: 2, steps: 9, factor: 0, start: 0x7BF8),
+            makeCase(chains: 2, steps: 8, factor: 1.25, start: 0x7BF0),
+            // Denormals, and through 0xFFFF into the next half.
+            makeCase(chains: 2, steps: 9, factor: 1.25, start: 1),
+            makeCase(chains: 2, steps: 9, factor: 1, start: 0xFFFB),
             makeCase(chains: 3, steps: 50, factor: .nan), makeCase(chains: 3, steps: 50, factor: -.infinity),
         ]
     }
@@ -69,9 +74,10 @@ public enum HalfCeiling: Kernel {
         makeCase(chains: shape["chains"], steps: shape["steps"], factor: random.floats(1)[0])
     }
 
-    private static func makeCase(chains: Int, steps: Int, factor: Float) -> KernelCase {
+    private static func makeCase(chains: Int, steps: Int, factor: Float, start: UInt32 = 0x3400) -> KernelCase {
         makeCase(
-            "\(chains) sums of \(steps) products, factor \(factor)", Contents(result: .unwritten(4 * chains)),
-            Parameters(chainCount: UInt32(chains), stepCount: UInt32(steps), factor: factor))
+            "\(chains) sums of \(steps) products, factor \(factor), from \(start)",
+            Contents(result: .unwritten(4 * chains)),
+            Parameters(chainCount: UInt32(chains), stepCount: UInt32(steps), factor: factor, start: start))
     }
 }

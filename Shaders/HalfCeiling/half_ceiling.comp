@@ -26,12 +26,13 @@ layout(push_constant) uniform Parameters {
     uint chain_count;
     uint step_count;
     float factor;
+    uint start;
 };
 
-// The first four halves of a chain, from 0x3400, which is 1/4, on.
+// The first four halves of a chain.
 uvec2 start_of(uint chain) {
     uvec4 number = (uvec4(0u, 1u, 2u, 3u) + 4u * chain) & 0x3FFu;
-    return 0x34003400u + uvec2(number.x | number.y << 16, number.z | number.w << 16);
+    return start * 0x00010001u + uvec2(number.x | number.y << 16, number.z | number.w << 16);
 }
 
 void main() {

@@ -98,7 +98,8 @@ import VkdynKernels
     @Test func halvesAreSummedFromAQuarterOn() {
         let (steps, factor) = (600, 0.75)
         let result = TwinCall<HalfCeiling>(
-            .init(result: .unwritten(4 * 2)), .init(chainCount: 2, stepCount: UInt32(steps), factor: Float(factor))
+            .init(result: .unwritten(4 * 2)),
+            .init(chainCount: 2, stepCount: UInt32(steps), factor: Float(factor), start: 0x3400)
         ).run().floats("result")
         for index in 0..<8 {
             // Bits from 0x3400 on are (1024 + n) / 4096, n below 1024.

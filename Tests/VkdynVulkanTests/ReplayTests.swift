@@ -48,7 +48,7 @@ import VkdynSchedule
     @Test func stepsThatBindTheSameMemoryShareASet() throws {
         let device = try TestDevice.open()
         func setCount(_ places: [Int]) throws -> Int {
-            let calls = places.enumerated().map { Call(buffer: $1, groups: UInt32($0 % 3), active: 8) }
+            let calls = places.enumerated().map { Call(buffer: $1, groups: UInt32(1 + $0 % 3), active: 8) }
             let (plan, _) = try counting(calls, bufferCount: 3, on: device)
             return try #require(try device.prepare(plan) as? VulkanPlan).setCount
         }
