@@ -1,5 +1,6 @@
 public import Foundation
 public import VkdynFormats
+import VkdynSchedule
 
 /// Reads what `vkdyn profile --json` wrote: one profile, or a list of repetitions.
 public enum ProfileFile {

@@ -42,6 +42,9 @@ public final class ProfileSession: HostSpanRecorder {
     /// The session that listens to whatever runs here.
     public static var current: ProfileSession? { HostSpans.recorder as? ProfileSession }
 
+    /// What it has watched, in the order of opening.
+    public var devices: [any Device] { state.withLock { $0.devices } }
+
     /// The same device, watched.
     public func profiled(_ device: any Device) throws(DeviceError) -> ProfiledDevice {
         let timestamping = device as? any TimestampingDevice

@@ -1,4 +1,5 @@
 public import VkdynCore
+public import VkdynSchedule
 
 /// What dispatches are added up by.
 public enum Grouping: String, Sendable, CaseIterable {

@@ -1,5 +1,6 @@
 import Foundation
 import VkdynCore
+import VkdynSchedule
 
 /// A cell: what is read, and what it is sorted by.
 private struct Cell {

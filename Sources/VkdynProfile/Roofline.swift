@@ -1,3 +1,5 @@
+public import VkdynSchedule
+
 /// How much of a ceiling a work reached.
 public struct CeilingShare: Sendable, Hashable {
     /// The resource of which a work uses the larger share.

@@ -1,4 +1,5 @@
 import Foundation
+import VkdynSchedule
 
 /// Kernels by operations per byte and operations per second, below what was measured as possible; both axes
 /// logarithmic.

@@ -73,8 +73,8 @@ public final class VulkanDevice: SteppableDevice {
     /// Chooses variants by `tuning` from now on, and keeps it in the user's cache folder for this device and driver.
     /// - Returns: the file.
     @discardableResult
-    public func keep(_ tuning: Tuning) throws(TuningFileError) -> String {
-        guard let tuningFile else { throw TuningFileError(path: nil) }
+    public func keep(_ tuning: Tuning) throws(CacheFileError) -> String {
+        guard let tuningFile else { throw CacheFileError(what: TuningFile.what, path: nil) }
         let all = try tuningFile.add(tuning)
         tunings.withLock { $0 = all }
         return tuningFile.url.path

@@ -239,26 +239,3 @@ struct Bench: ParsableCommand {
         return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 }
-
-/// Progress that appears only after a second.
-private final class LateProgress {
-    private let console: Console
-    private let label: String
-    private let start = ContinuousClock().now
-    private var shown: Progress?
-
-    init(_ console: Console, _ label: String) {
-        self.console = console
-        self.label = label
-    }
-
-    func update(_ fraction: Double) {
-        if shown == nil, ContinuousClock().now - start > .seconds(1) { shown = console.progress(label) }
-        shown?.update(fraction)
-    }
-
-    func finish() {
-        shown?.finish()
-        shown = nil
-    }
-}

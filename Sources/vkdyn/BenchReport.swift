@@ -187,7 +187,7 @@ extension Console {
     /// Three digits with a unit.
     static func duration(_ seconds: Double) -> String { Figures.duration(seconds) }
 
-    private func column(_ text: String, _ width: Int) -> String {
+    func column(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(1, width - text.count))
     }
 }

@@ -70,6 +70,29 @@ final class Progress: Sendable {
     }
 }
 
+/// Progress that appears only after a second.
+final class LateProgress {
+    private let console: Console
+    private let label: String
+    private let start = ContinuousClock().now
+    private var shown: Progress?
+
+    init(_ console: Console, _ label: String) {
+        self.console = console
+        self.label = label
+    }
+
+    func update(_ fraction: Double) {
+        if shown == nil, ContinuousClock().now - start > .seconds(1) { shown = console.progress(label) }
+        shown?.update(fraction)
+    }
+
+    func finish() {
+        shown?.finish()
+        shown = nil
+    }
+}
+
 /// The first Ctrl-C asks, the second ends the process.
 enum Interrupt {
     private static let flag = Atomic<Bool>(false)

@@ -2,13 +2,16 @@ import ArgumentParser
 import Foundation
 import VkdynCore
 import VkdynProfile
+import VkdynSchedule
+import VkdynVulkan
 
 struct ProfileCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "profile",
         abstract: "Show where the time of a command goes: every dispatch, every phase of the host.",
         // The default, so that vkdyn profile --compare a.json b.json is understood too.
-        subcommands: [ProfileRun.self, ProfileSpeculation.self, ProfileCompare.self], defaultSubcommand: ProfileCompare.self)
+        subcommands: [ProfileRun.self, ProfileSpeculation.self, ProfileCeilings.self, ProfileCompare.self],
+        defaultSubcommand: ProfileCompare.self)
 }
 
 struct ProfileRun: ParsableCommand {
@@ -35,6 +38,9 @@ struct ProfileRun: ParsableCommand {
 
     @Flag(help: "Print the profile as JSON and nothing else on standard output, the command's own output included.")
     var json = false
+
+    @Flag(help: "Do without the device's ceilings where none are kept; otherwise they are measured once, in some seconds.")
+    var noCeilings = false
 
     @Option(help: ArgumentHelp("Write the profile, as under --json, to a file.", valueName: "file"))
     var output: String?
@@ -70,9 +76,19 @@ struct ProfileRun: ParsableCommand {
                 }
             }
         }
-        let profile = session.profile(command: ["run"] + command)
+        var profile = session.profile(command: ["run"] + command)
+        profile.ceilings = try ceilings(session)
         try show(profile)
         if status != .success { throw status }
+    }
+
+    /// Of the device that the command ran on, after it ran, so that none of this is in its profile.
+    private func ceilings(_ session: ProfileSession) throws -> CeilingFigures? {
+        guard let device = session.devices.lazy.compactMap({ $0 as? VulkanDevice }).first else { return nil }
+        if noCeilings { return device.keptCeilings().ceilings }
+        return try ProfileCeilings.figures(
+            of: device, timestampSeconds: try device.measureTimestampCost()?.runSeconds, Console(isJSON: json)
+        ).figures
     }
 
     private func show(_ profile: Profile) throws {
