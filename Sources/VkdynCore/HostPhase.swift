@@ -10,6 +10,8 @@ public enum HostPhase: String, Sendable, Codable, CodingKeyRepresentable, CaseIt
     case record
     case submit
     case wait
+    /// What the first run of a plan took beyond its other runs: many drivers compile and allocate then.
+    case firstRun = "first run"
     case read
     /// Copying to the device, and the memory for it.
     case write

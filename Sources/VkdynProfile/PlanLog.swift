@@ -31,6 +31,12 @@ final class PlanLog: Sendable {
         state.withLock { state in
             state.profile.submitSeconds += run.submitSeconds
             state.profile.waitSeconds += run.waitSeconds
+            if state.profile.runCount == 0 { state.profile.firstRunSeconds = run.submitSeconds + run.waitSeconds }
+            // Stamps of a first run, in which a driver may compile, count only while there are no others.
+            if state.profile.runCount == 1 {
+                state.samples = [SampleSummary](repeating: SampleSummary(), count: state.samples.count)
+                state.whole = SampleSummary()
+            }
             for stretch in run.stretches {
                 let seconds = cost.map { stretch.seconds(without: $0) } ?? stretch.seconds
                 if stretch.steps.count == 1 { state.samples[stretch.steps.lowerBound].add(seconds) }
@@ -69,6 +75,6 @@ extension StepProfile {
         self.init(
             label: dispatch.label, kernel: dispatch.kernel.interface.name, variant: step.variant.name,
             operations: cost.operations, bytes: cost.bytes, phase: Self.phase(ofPath: dispatch.label),
-            needsBarrier: step.needsBarrier)
+            needsBarrier: step.needsBarrier, isCounted: dispatch.rows?.isIndirect ?? false)
     }
 }

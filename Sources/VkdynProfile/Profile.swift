@@ -70,6 +70,8 @@ public struct PlanProfile: Codable, Sendable, Equatable {
     public var submitSeconds: Double
     /// Over all runs, from the end of the submit to the seen end of the work.
     public var waitSeconds: Double
+    /// Of those, from the submit of the first run to its seen end; drivers may compile then.
+    public var firstRunSeconds: Double
     /// Over all runs, from the device's start of the first dispatch to its end of the last; nil if not stamped.
     public var deviceSeconds: Double?
     public var barrierCount: Int
@@ -78,7 +80,8 @@ public struct PlanProfile: Codable, Sendable, Equatable {
 
     public init(
         label: String, runCount: Int = 0, prepareSeconds: Double = 0, submitSeconds: Double = 0,
-        waitSeconds: Double = 0, deviceSeconds: Double? = nil, barrierCount: Int = 0, arenaByteCount: Int = 0,
+        waitSeconds: Double = 0, firstRunSeconds: Double = 0, deviceSeconds: Double? = nil, barrierCount: Int = 0,
+        arenaByteCount: Int = 0,
         steps: [StepProfile] = []
     ) {
         self.label = label
@@ -86,6 +89,7 @@ public struct PlanProfile: Codable, Sendable, Equatable {
         self.prepareSeconds = prepareSeconds
         self.submitSeconds = submitSeconds
         self.waitSeconds = waitSeconds
+        self.firstRunSeconds = firstRunSeconds
         self.deviceSeconds = deviceSeconds
         self.barrierCount = barrierCount
         self.arenaByteCount = arenaByteCount
@@ -108,6 +112,8 @@ public struct StepProfile: Codable, Sendable, Equatable {
     /// Which part of a plan's work it is: the path's first part without its number, as in `draft`, `verify`, `accept`.
     public var phase: String
     public var needsBarrier: Bool
+    /// Whether the device decides how many of the rows there are, so that `operations` and `bytes` are upper bounds.
+    public var isCounted: Bool
     /// Runs in which it was stamped.
     public var sampleCount: Int
     /// Of those; 0 where there are none.
@@ -117,7 +123,8 @@ public struct StepProfile: Codable, Sendable, Equatable {
 
     public init(
         label: String, kernel: String, variant: String, operations: Int, bytes: Int, phase: String,
-        needsBarrier: Bool, sampleCount: Int = 0, minimumSeconds: Double = 0, medianSeconds: Double = 0,
+        needsBarrier: Bool, isCounted: Bool = false, sampleCount: Int = 0, minimumSeconds: Double = 0,
+        medianSeconds: Double = 0,
         meanSeconds: Double = 0
     ) {
         self.label = label
@@ -127,6 +134,7 @@ public struct StepProfile: Codable, Sendable, Equatable {
         self.bytes = bytes
         self.phase = phase
         self.needsBarrier = needsBarrier
+        self.isCounted = isCounted
         self.sampleCount = sampleCount
         self.minimumSeconds = minimumSeconds
         self.medianSeconds = medianSeconds

@@ -188,7 +188,7 @@ extension PlanProfile {
     fileprivate var flaw: (field: String, problem: String)? {
         let times = [
             ("prepareSeconds", prepareSeconds), ("submitSeconds", submitSeconds), ("waitSeconds", waitSeconds),
-            ("deviceSeconds", deviceSeconds ?? 0),
+            ("firstRunSeconds", firstRunSeconds), ("deviceSeconds", deviceSeconds ?? 0),
         ]
         if let name = Profile.unusable(times) { return (name, Profile.timeProblem) }
         let counts = [("runCount", runCount), ("barrierCount", barrierCount), ("arenaByteCount", arenaByteCount)]

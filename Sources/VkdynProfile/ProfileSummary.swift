@@ -25,6 +25,8 @@ public struct Total: Sendable, Equatable {
     /// Of the stamped ones alone, which `seconds` is the time of.
     var timedOperations = 0
     var timedBytes = 0
+    /// Whether the device decided how much of that was done, so that rates and shares are upper bounds.
+    public var isUpperBound = false
 
     /// 0 where nothing was timed.
     public var operationsPerSecond: Double { seconds > 0 ? Double(timedOperations) / seconds : 0 }
@@ -59,6 +61,11 @@ extension Profile {
             device += waited + submitted
             host[.wait] = host[.wait].map { max(0, $0 - waited) }
             host[.submit] = host[.submit].map { max(0, $0 - submitted) }
+            let compiled = min(plan.firstRunExcess, host[.wait] ?? 0)
+            if compiled > 0 {
+                host[.wait]? -= compiled
+                host[.firstRun, default: 0] += compiled
+            }
         }
         let named = device + host.values.reduce(0, +)
         return Attribution(
@@ -89,6 +96,7 @@ extension Profile {
                 if step.sampleCount > 0 {
                     total.timedOperations += step.operations * plan.runCount
                     total.timedBytes += step.bytes * plan.runCount
+                    if step.isCounted { total.isUpperBound = true }
                 }
                 totals[name] = total
             }
@@ -118,6 +126,13 @@ extension Profile {
 extension PlanProfile {
     /// Of all dispatches in all runs, by their means.
     public var dispatchSeconds: Double { steps.reduce(0) { $0 + $1.meanSeconds } * Double(runCount) }
+
+    /// What the first run took beyond a mean one of the others; 0 where there are no others.
+    var firstRunExcess: Double {
+        guard runCount > 1 else { return 0 }
+        let others = (submitSeconds + waitSeconds - firstRunSeconds) / Double(runCount - 1)
+        return max(0, firstRunSeconds - others)
+    }
 }
 
 extension StepProfile {
@@ -143,6 +158,6 @@ extension Total {
     /// their data in a cache, or the ceiling fell short.
     /// - Returns: nil where nothing was timed.
     public func ceilingShare(_ ceilings: CeilingFigures) -> Double? {
-        ceilings.share(of: name, operations: operations, bytes: bytes, seconds: seconds)?.value
+        ceilings.share(of: name, operations: timedOperations, bytes: timedBytes, seconds: seconds)?.value
     }
 }

@@ -94,6 +94,7 @@ extension HostPhase {
     var explanation: String {
         switch self {
         case .wait: "wait beyond the device’s work"
+        case .firstRun: "first runs beyond the others: the driver compiles"
         case .submit: "submit beyond the device’s work"
         default: rawValue
         }

@@ -98,9 +98,8 @@ extension Profile {
             of: grouping == .kernel ? total.name : "", operations: total.timedOperations, bytes: total.timedBytes,
             seconds: total.seconds)
         guard let share else { return .none }
-        return .number(
-            share.value,
-            "<span class=\"bound\">\(share.bound.rawValue)</span> \(String(format: "%.1f", share.value * 100))")
+        let number = (total.isUpperBound ? "≤ " : "") + String(format: "%.1f", share.value * 100)
+        return .number(share.value, "<span class=\"bound\">\(share.bound.rawValue)</span> \(number)")
     }
 
     // MARK: Plans

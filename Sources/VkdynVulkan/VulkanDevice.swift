@@ -111,12 +111,17 @@ public final class VulkanDevice: SteppableDevice {
         submission.withLock { $0.counters.readbacks += 1 }
         var results: [[UInt8]] = []
         for part in parts {
-            let memory = UnsafeMutableRawBufferPointer.allocate(
-                byteCount: max(part.byteRange.count, 1), alignment: 16)
-            defer { memory.deallocate() }
-            let bytes = UnsafeMutableRawBufferPointer(rebasing: memory[..<part.byteRange.count])
-            try read(storage(part.buffer), byteOffset: part.byteRange.lowerBound, into: bytes)
-            results.append(Array(bytes))
+            // The array's own memory is written to once; its initialiser does not keep the error's type.
+            var outcome = Result<Void, DeviceError>.success(())
+            results.append(
+                Array(unsafeUninitializedCapacity: part.byteRange.count) { bytes, count in
+                    count = part.byteRange.count
+                    let memory = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(bytes)[..<count])
+                    outcome = Result { () throws(DeviceError) in
+                        try read(storage(part.buffer), byteOffset: part.byteRange.lowerBound, into: memory)
+                    }
+                })
+            try outcome.get()
         }
         return results
     }

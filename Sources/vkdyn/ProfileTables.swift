@@ -63,7 +63,10 @@ struct ProfileTables {
                 String(format: "%.2f", total.operationsPerSecond * 1e-9),
                 String(format: "%.2f", total.bytesPerSecond * 1e-9),
             ]
-            if let ceilings = profile.ceilings { cells.append(total.ceilingShare(ceilings).map(percent) ?? "") }
+            if let ceilings = profile.ceilings {
+                let bound = total.isUpperBound ? "≤" : ""
+                cells.append(total.ceilingShare(ceilings).map { bound + percent($0) } ?? "")
+            }
             lines += row("  " + total.name, cells)
         }
         let rest = totals.dropFirst(shown.count)

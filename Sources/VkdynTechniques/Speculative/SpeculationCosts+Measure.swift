@@ -92,10 +92,12 @@ extension Decoder {
     private func timedParts() throws(DeviceError) -> [TimedPart] {
         var parts: [TimedPart] = []
         for rows in 1...maximumDraftLength + 1 {
-            parts.append(TimedPart(plan: try prepare("verify\(rows)") { recorder.verification(rows: rows) }, drafted: rows - 1))
+            let plan = try prepare("verify\(rows)") { recorder.verification(rows: rows) }
+            parts.append(TimedPart(plan: plan, drafted: rows - 1))
         }
         for length in [1, 1 + Self.furtherDrafts] {
-            parts.append(TimedPart(plan: try prepare("draft\(length)") { recorder.drafting(draftLength: length) }, drafted: 0))
+            let plan = try prepare("draft\(length)") { recorder.drafting(draftLength: length) }
+            parts.append(TimedPart(plan: plan, drafted: 0))
         }
         parts.append(TimedPart(plan: try prepare("empty") { Recording() }, drafted: 0))
         return parts
