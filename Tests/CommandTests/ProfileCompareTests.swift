@@ -12,10 +12,11 @@ import Testing
             "wallSeconds": \(40 * mean + 0.1), "overheadSeconds": 0, "peakDeviceBytes": 0,
             "counters": {"submits": 40, "readbacks": 0, "dispatches": 40}, "spans": [], "events": [],
             "furtherHostSeconds": {}, "plans": [{"label": "round", "runCount": 40, "prepareSeconds": 0,
-            "submitSeconds": 0, "waitSeconds": \(40 * mean), "barrierCount": 0, "arenaByteCount": 0, "steps": [
+            "submitSeconds": 0, "waitSeconds": \(40 * mean), "firstRunSeconds": \(mean), "barrierCount": 0,
+            "arenaByteCount": 0, "steps": [
             {"label": "verify.layer0.up", "kernel": "matmul", "variant": "quads4", "operations": 1000, "bytes": 1000,
-            "phase": "verify", "needsBarrier": false, "sampleCount": 40, "minimumSeconds": \(mean * 0.99),
-            "medianSeconds": \(mean), "meanSeconds": \(mean)}]}]}
+            "phase": "verify", "needsBarrier": false, "isCounted": false, "sampleCount": 40,
+            "minimumSeconds": \(mean * 0.99), "medianSeconds": \(mean), "meanSeconds": \(mean)}]}]}
             """
     }
 
