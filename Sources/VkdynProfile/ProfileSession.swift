@@ -23,7 +23,8 @@ public final class ProfileSession: HostSpanRecorder {
     private static let largestEventCount = 20_000
 
     public let stamping: Stamping
-    private let start = HostClock.now()
+    private let clock: @Sendable () -> Double
+    private let start: Double
     private let state = Mutex(State())
 
     private struct State {
@@ -37,7 +38,12 @@ public final class ProfileSession: HostSpanRecorder {
         var overheadSeconds = 0.0
     }
 
-    public init(stamping: Stamping = .sampled) { self.stamping = stamping }
+    /// - Parameter clock: what tells the seconds, `HostClock` but in tests.
+    public init(stamping: Stamping = .sampled, clock: @escaping @Sendable () -> Double = { HostClock.now() }) {
+        self.stamping = stamping
+        self.clock = clock
+        start = clock()
+    }
 
     /// The session that listens to whatever runs here.
     public static var current: ProfileSession? { HostSpans.recorder as? ProfileSession }
@@ -89,7 +95,7 @@ public final class ProfileSession: HostSpanRecorder {
     // MARK: Spans
 
     /// Seconds since the start.
-    private var now: Double { HostClock.now() - start }
+    private var now: Double { clock() - start }
 
     public func begin(_ phase: HostPhase, _ label: String) -> Int {
         state.withLock { $0.spans.begin(phase, label, at: now) }

@@ -76,7 +76,7 @@ import Testing
         #expect(document.mode == "isolated")
         for plan in document.plans {
             #expect(plan.barrierCount == plan.steps.count)
-            #expect(plan.steps.allSatisfy { $0.sampleCount == max(1, plan.runCount - 1) })
+            #expect(plan.steps.allSatisfy { $0.sampleCount == min(plan.runCount, max(1, plan.runCount - 1)) })
         }
     }
 

@@ -37,6 +37,8 @@ import VkdynSchedule
     private final class ClockedDevice: TimestampingDevice {
         let twins = ReferenceDevice()
         let recordings = Mutex<[[Range<Int>]]>([])
+        /// Seconds, as its runs and whoever watches it have them.
+        let clock = Mutex(0.0)
         private let hasTimestamps: Bool
 
         init(hasTimestamps: Bool = true) { self.hasTimestamps = hasTimestamps }
@@ -87,7 +89,10 @@ import VkdynSchedule
         }
 
         func run(stamped: Int?) throws(DeviceError) -> TimedRun {
-            let start = HostClock.now()
+            let start = device.clock.withLock { seconds in
+                seconds += 10e-3
+                return seconds - 10e-3
+            }
             try inner.run()
             let stretches = stamped.map { index in device.recordings.withLock { $0[index] } } ?? []
             let boundaries = Set(stretches.flatMap { [$0.lowerBound, $0.upperBound] })
@@ -162,8 +167,9 @@ import VkdynSchedule
     }
 
     @Test func sampledStepsAllHaveTheirTurn() throws {
-        let session = ProfileSession()
         let inner = ClockedDevice()
+        // What stamps may take is a share of the time that has passed.
+        let session = ProfileSession(clock: { inner.clock.withLock { $0 } })
         _ = try run(try session.profiled(inner), stepCount: 40, times: 200)
         let plan = session.profile(command: []).plans[0]
         #expect(plan.steps.allSatisfy { $0.sampleCount > 0 && $0.sampleCount < 200 })
