@@ -120,6 +120,7 @@ let package = Package(
             dependencies: ["Vkdyn", "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynTechniques"]),
         .testTarget(name: "ShaderCompilerTests", dependencies: ["VkdynCore", "VkdynKernels"]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
-        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
+        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats", "TestSupport"], exclude: ["Fixtures"]),
+        .target(name: "TestSupport", path: "Tests/Support"),
     ]
 )
