@@ -64,6 +64,7 @@ let package = Package(
         .systemLibrary(name: "CVulkan"),
         .systemLibrary(name: "CShaderc"),
         .systemLibrary(name: "CSPIRVCross"),
+        .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
         .target(name: "VkdynCore"),
         .executableTarget(
             name: "ShaderCompiler",
@@ -81,8 +82,10 @@ let package = Package(
         .target(name: "VkdynBenchmark", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
+        .target(name: "VkdynImage", dependencies: ["CImageCodecs", "VkdynCore", "VkdynFormats"]),
         .target(
-            name: "VkdynModels", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats"],
+            name: "VkdynModels",
+            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats", "VkdynImage"],
             resources: [.copy("Shipped")]),
         .target(
             name: "VkdynTechniques",
@@ -112,14 +115,18 @@ let package = Package(
         .testTarget(
             name: "VkdynModelsTests",
             dependencies: [
-                "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynSchedule", "VkdynTechniques",
-                "VkdynVulkan",
+                "VkdynCore", "VkdynFormats", "VkdynImage", "VkdynModels", "VkdynReference", "VkdynSchedule",
+                "VkdynTechniques", "VkdynVulkan",
             ], exclude: ["Fixtures"]),
         .testTarget(
             name: "VkdynTests",
             dependencies: ["Vkdyn", "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynTechniques"]),
         .testTarget(name: "ShaderCompilerTests", dependencies: ["VkdynCore", "VkdynKernels"]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
-        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
+        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(
+            name: "VkdynImageTests", dependencies: ["VkdynImage", "VkdynFormats", "TestSupport"],
+            exclude: ["Fixtures"]),
+        .target(name: "TestSupport", path: "Tests/Support"),
     ]
 )
