@@ -100,10 +100,10 @@ let package = Package(
             name: "vkdyn",
             dependencies: [
                 "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark", "VkdynVulkan",
-                "VkdynFormats", "VkdynModels", "VkdynTechniques",
+                "VkdynFormats", "VkdynImage", "VkdynModels", "VkdynTechniques",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        .testTarget(name: "CommandTests", dependencies: ["vkdyn"]),
+        .testTarget(name: "CommandTests", dependencies: ["vkdyn", "VkdynFormats", "VkdynImage"]),
         .testTarget(
             name: "VkdynScheduleTests", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference"]),
         .testTarget(

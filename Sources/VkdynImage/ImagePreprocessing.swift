@@ -97,14 +97,17 @@ public struct ImagePreprocessing: Sendable, Equatable {
         self.standardDeviation = standardDeviation
     }
 
-    /// Reads the file at `path` and prepares it. Throws when it cannot be read as a picture (see `Image.init(path:)`),
-    /// and when it has a single pixel: that decodes, and shows nothing.
-    public func tensor(path: String) throws(FormatError) -> ImageTensor {
+    /// Reads the file at `path` and prepares it; see `picture(path:)`.
+    public func tensor(path: String) throws(FormatError) -> ImageTensor { tensor(of: try Self.picture(path: path)) }
+
+    /// Reads the file at `path`. Throws when it cannot be read as a picture (see `Image.init(path:)`), and when it has a
+    /// single pixel: that decodes, and shows nothing.
+    public static func picture(path: String) throws(FormatError) -> Image {
         let image = try Image(path: path)
         if image.width == 1 && image.height == 1 {
             throw FormatError(file: path, problem: "is 1×1 pixels; expected a picture with something to see")
         }
-        return tensor(of: image)
+        return image
     }
 
     /// The picture as the model takes it. Without a crop, the size that resizing gives may not exceed
