@@ -129,7 +129,7 @@ import VkdynVulkan
 
     @Test func parametersAreAsManyAsTimmHas() throws {
         let counts = try VisionFixture.load().parameters
-        #expect(counts.count >= 14)
+        #expect(counts.count == 15)
         for (name, count) in counts {
             #expect(VisionTransformer.Configuration(architecture: name)?.parameterCount == count, "\(name)")
         }
@@ -139,10 +139,10 @@ import VkdynVulkan
         }
     }
 
-    /// The published figure of ViT-B/16 at 224 pixels is 17.58 G (arXiv:2010.11929 models, as timm counts them).
-    @Test func multiplyAddsAreThoseThatThePapersState() throws {
+    /// timm states 17.6 G for ViT-B/16 at 224 pixels.
+    @Test func multiplyAddsAreThoseThatTimmStates() throws {
         let base = try #require(VisionTransformer.Configuration(architecture: "vit_base_patch16_224"))
-        #expect(abs(Double(base.multiplyAdds(tokensPerLayer: Array(repeating: 197, count: 12))) - 17.58e9) < 0.01e9)
+        #expect(abs(Double(base.multiplyAdds(tokensPerLayer: Array(repeating: 197, count: 12))) - 17.6e9) < 0.05e9)
         let merging = try ToMe(.constant(8), configuration: base)
         #expect(merging.tokensPerLayer.last == 197 - 8 * 12)
         #expect(Double(merging.multiplyAdds) < 14e9 && Double(merging.multiplyAdds) > 12e9)
