@@ -27,13 +27,13 @@ def section(result, halving, cost, title):
     rows, layers = result["rows"], len(result["rows"][0]["left"])
     tokens = rows[0]["left"][0]
     points = "nothing" if cost == 0 else f"{cost:.1f} points" if cost > 0 else f"nothing (it gains {-cost:.1f} points)"
+    side, patch = ARGUMENTS["img_size"], ARGUMENTS["patch_size"]
     return f"""# {title}
 
 A vision transformer of {result['parameters']:,} parameters that reads a handwritten digit from {tokens - 1} patches and
 a class token, trained on one CPU core by `tools/train/digits-vit`, so that token merging runs at once with no download.
 Nothing was merged in training. {layers} layers, width {ARGUMENTS['embed_dim']}, {ARGUMENTS['num_heads']} heads, images
-of {ARGUMENTS['img_size']}×{ARGUMENTS['img_size']} in patches of {ARGUMENTS['patch_size']}×{ARGUMENTS['patch_size']}, \
-f16.
+of {side}×{side} in patches of {patch}×{patch}, f16.
 
 Accuracy on the {result['images']} held-out images, with r tokens merged away in every layer. These are PyTorch's
 figures: the authors' merging (facebookresearch/ToMe) around timm's layers, f16 weights, f32 arithmetic.
@@ -51,13 +51,14 @@ def model_card(result, halving, cost, checkpoint):
 
 | File | What it holds |
 |---|---|
-| `config.json`, `model.safetensors` | the model as timm writes it; `timm.create_model("local-dir:…", pretrained=True)` |
+| `config.json`, `model.safetensors` | the model as timm writes it and loads it (`local-dir:`) |
 | `heldout.png` | the held-out pictures, RGB, 8×8 pixels each, in {result['images'] // 25} rows of 25 |
 | `heldout.json` | their labels, from left to right and from top to bottom, and their places in scikit-learn's data |
 | `examples/digit-D.png` | the first held-out picture of each digit, enlarged to 64×64 |
 
-What the network sees of a picture is what `pretrained_cfg` says: the bicubic resize of Pillow to 64×64 in 8 bits a
-channel (a = -0.5, clamped coordinates; 64×64 stays as it is), divided by 255, less 0.5, divided by 0.5.
+What the network sees of a picture is what `pretrained_cfg` says: Pillow's bicubic resize to 64×64 in 8 bits a channel
+(a = -0.5; what would lie outside the picture is left out and the other weights are scaled to a sum of 1; 64×64 stays
+as it is), divided by 255, less 0.5, divided by 0.5.
 
 ## Data
 
@@ -69,7 +70,8 @@ here: each picture has two colours of its own, `paper + (ink / 16) · (pen - pap
 
 - **Training**: {checkpoint['steps']:,} steps of {checkpoint['images'] // checkpoint['steps']} images, \
 {checkpoint['core_seconds'] / 60:.0f} minutes of one core ({checkpoint['seconds'] / 60:.0f} by the clock on a shared \
-machine), seed 1; see `tools/train/digits-vit/README.md`.
+machine), seed 1, most steps
+  with a random quarter of the patches, the last ones with all; see `tools/train/digits-vit/README.md`.
 - **Intended use**: demonstrating and testing an inference engine.
 - **Licence**: the project's own; the held-out pictures are CC BY 4.0 as the data that they were made from.
 """

@@ -71,16 +71,16 @@ def changed(ink, generator):
     def uniform(low, high, *shape):
         return torch.rand(count, *shape, generator=generator) * (high - low) + low
 
-    angle, shear = uniform(-0.26, 0.26), uniform(-0.2, 0.2)
-    wide, high = uniform(0.85, 1.2), uniform(0.85, 1.2)
+    angle, shear = uniform(-0.2, 0.2), uniform(-0.15, 0.15)
+    wide, high = uniform(0.9, 1.15), uniform(0.9, 1.15)
     cos, sin = torch.cos(angle), torch.sin(angle)
     matrix = torch.stack([
-        torch.stack([wide * cos, wide * (shear * cos - sin), uniform(-0.22, 0.22)], -1),
-        torch.stack([high * sin, high * (shear * sin + cos), uniform(-0.18, 0.18)], -1)], 1)
+        torch.stack([wide * cos, wide * (shear * cos - sin), uniform(-0.12, 0.12)], -1),
+        torch.stack([high * sin, high * (shear * sin + cos), uniform(-0.12, 0.12)], -1)], 1)
     grid = F.affine_grid(matrix, ink.shape, align_corners=False)
-    bend = F.interpolate(uniform(-0.1, 0.1, 2, 4, 4), size=(SIDE, SIDE), mode="bicubic")
+    bend = F.interpolate(uniform(-0.06, 0.06, 2, 4, 4), size=(SIDE, SIDE), mode="bicubic")
     ink = F.grid_sample(ink, grid + bend.permute(0, 2, 3, 1), mode="bilinear", align_corners=False)
-    ink = ink.clamp(0, 1) ** torch.exp(uniform(-0.5, 0.5, 1, 1, 1))
+    ink = ink.clamp(0, 1) ** torch.exp(uniform(-0.4, 0.4, 1, 1, 1))
     blurred = F.avg_pool2d(ink, 5, stride=1, padding=2, count_include_pad=False)
     ink = torch.lerp(ink, blurred, uniform(-0.3, 1, 1, 1, 1).clamp(0))
     pen, paper = uniform(140, 256, 3, 1, 1) / 255, uniform(0, 100, 3, 1, 1) / 255

@@ -19,7 +19,7 @@ import torch
 from export import load, read_held_out
 
 MERGE_SHA256 = "eb74b0de74329e991b49d7e2cd0c494b924eb245b8d51f9948dacc8ed8c14e2e"
-MERGED = [0, 2, 4, 6, 8, 12, 16, 20, 22, 24, 32]
+MERGED = [0, 2, 4, 6, 8, 12, 16, 20, 24, 32, 33, 40]
 
 
 def tome_merge(checkout):
@@ -91,7 +91,7 @@ def check(rows):
     """Halving the tokens by mid-depth may cost half a point."""
     layers, tokens = len(rows[0]["left"]), rows[0]["left"][0]
     halving = next(row for row in rows if row["left"][layers // 2 - 1] <= tokens / 2)
-    cost = 100 * (rows[0]["accuracy"] - halving["accuracy"])
+    cost = round(100 * (rows[0]["accuracy"] - halving["accuracy"]), 6)  # without what subtraction leaves of 0
     print(f"r = {halving['r']} leaves {halving['left'][layers // 2 - 1]} of {tokens} tokens after layer {layers // 2} "
           f"and costs {cost:.1f} points")
     return halving, cost

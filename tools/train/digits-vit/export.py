@@ -99,7 +99,8 @@ def main():
     new = folder.with_name(folder.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
     timm.models.save_for_hf(
-        model, new, safe_serialization=True, model_args=ARGUMENTS, model_config={"label_names": CLASSES},
+        model, new, safe_serialization=True, model_args=ARGUMENTS,
+        model_config={"label_names": CLASSES, "pretrained_cfg": {"tag": "digits"}},
         data_config={
             "input_size": (3, ARGUMENTS["img_size"], ARGUMENTS["img_size"]), "mean": MEAN, "std": STANDARD_DEVIATION,
             "interpolation": "bicubic", "crop_pct": 1.0})

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from data import changed, enlarged_ink, split
-from vit import create
+from vit import create, waves
 
 
 def main():
@@ -26,12 +26,13 @@ def main():
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--minutes", type=float, default=math.inf, help="at most so long")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=3e-3)
+    parser.add_argument("--rate", type=float, default=5e-3)
     parser.add_argument("--weight-decay", type=float, default=0.05)
-    parser.add_argument("--warmup", type=int, default=60, help="steps")
+    parser.add_argument("--warmup", type=int, default=40, help="steps")
     parser.add_argument("--patch-drop", type=float, default=0.75)
     parser.add_argument("--whole-from", type=float, default=0.85, help="the share of the schedule with dropped patches")
     parser.add_argument("--smoothing", type=float, default=0.05, help="of labels")
+    parser.add_argument("--start", type=Path, help="begin with the weights that another run wrote")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -42,12 +43,19 @@ def main():
     ink, labels, train, _ = split()
     ink, labels = enlarged_ink(ink[train]), torch.from_numpy(labels[train])
     model = create(patch_drop_rate=options.patch_drop).train()
+    before = {"steps": 0, "images": 0, "seconds": 0, "core_seconds": 0}
+    if options.start:
+        before = torch.load(options.start, weights_only=True)
+        model.load_state_dict(before["model"])
+    else:  # positions start as waves: from noise the network would first have to find out which patches are neighbours
+        with torch.no_grad():
+            model.pos_embed[0, 1:] = 0.5 * waves(model.patch_embed.grid_size[0], model.embed_dim)
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and n.startswith("blocks")]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or not n.startswith("blocks")]
     optimizers = [
         torch.optim.Muon(
             matrices, lr=options.rate, weight_decay=options.weight_decay, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=options.rate / 2, betas=(0.9, 0.98), weight_decay=0.0)]
+        torch.optim.AdamW(others, lr=options.rate * 0.8, betas=(0.9, 0.98), weight_decay=0.0)]
     schedules = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     print(f"{sum(p.numel() for p in model.parameters())} parameters, {len(train)} training images", flush=True)
 
@@ -87,8 +95,9 @@ def main():
             print(f"step {step} loss {average:.4f} training accuracy {correct:.3f} after {logged - began:.0f} s, "
                   f"{time.process_time():.0f} s of a core", flush=True)
     torch.save({
-        "model": model.state_dict(), "steps": step, "images": step * options.batch,
-        "seconds": time.monotonic() - began, "core_seconds": time.process_time()}, options.work / "vit.pt")
+        "model": model.state_dict(), "steps": before["steps"] + step,
+        "images": before["images"] + step * options.batch, "seconds": before["seconds"] + time.monotonic() - began,
+        "core_seconds": before["core_seconds"] + time.process_time()}, options.work / "vit.pt")
     print(f"{step} steps in {time.monotonic() - began:.0f} s, {time.process_time():.0f} s of a core", flush=True)
 
 
