@@ -56,6 +56,9 @@ let package = Package(
     products: [
         .library(name: "Vkdyn", targets: ["Vkdyn"]),
         .library(name: "VkdynKernels", targets: ["VkdynKernels", "VkdynCore"]),
+        // For the package in Benchmarks/, whose library is thus no dependency of this one.
+        .library(
+            name: "VkdynBenchmark", targets: ["VkdynBenchmark", "VkdynSchedule", "VkdynVulkan", "VkdynTechniques"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
@@ -80,6 +83,7 @@ let package = Package(
         .target(name: "VkdynSchedule", dependencies: ["VkdynCore", "VkdynKernels"]),
         .target(name: "VkdynReference", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
         .target(name: "VkdynBenchmark", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule"]),
+        .target(name: "VkdynProfile", dependencies: ["VkdynCore", "VkdynSchedule", "VkdynFormats"]),
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
         .target(name: "VkdynImage", dependencies: ["CImageCodecs", "VkdynCore", "VkdynFormats"]),
@@ -99,8 +103,8 @@ let package = Package(
         .executableTarget(
             name: "vkdyn",
             dependencies: [
-                "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark", "VkdynVulkan",
-                "VkdynFormats", "VkdynImage", "VkdynModels", "VkdynTechniques",
+                "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark", "VkdynProfile",
+                "VkdynVulkan", "VkdynFormats", "VkdynImage", "VkdynModels", "VkdynTechniques",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .testTarget(name: "CommandTests", dependencies: ["vkdyn", "VkdynFormats", "VkdynImage"]),
@@ -110,8 +114,15 @@ let package = Package(
             name: "VkdynBenchmarkTests",
             dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark"]),
         .testTarget(
+            name: "VkdynProfileTests",
+            dependencies: [
+                "VkdynCore", "VkdynFormats", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynProfile",
+            ]),
+        .testTarget(
             name: "VkdynVulkanTests",
-            dependencies: ["CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynVulkan"]),
+            dependencies: [
+                "CVulkan", "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynProfile", "VkdynVulkan",
+            ]),
         .testTarget(
             name: "VkdynModelsTests",
             dependencies: [

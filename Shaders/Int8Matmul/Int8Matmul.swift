@@ -47,7 +47,17 @@ public enum Int8Matmul: Kernel {
         let tiles = p.depth % 4 != 0 ? [] : RegisterTile.ordered(
             rows: rows, quads: (Int(p.columns) + 3) / 4, batches: 1, names: interface.variants.map(\.name),
             kind: traits.kind)
-        return (traits.kind == .cpu ? tiles + dots : dots + tiles) + ["general"]
+        let matrices = IntegerMatrix.known.filter(traits.integerMatrices.contains).map(matrixVariant)
+            .filter { interface.variant(named: $0) != nil }
+        // Fewer rows than a matrix commonly has leave most of it idle.
+        let integer = rows < 16 ? dots + matrices : matrices + dots
+        let emulated = interface.variants.map(\.name).filter { $0.hasPrefix("matrix_emulated") }
+        return (traits.kind == .cpu ? tiles + integer : integer + tiles) + ["general"] + emulated
+    }
+
+    /// The name of the variant that multiplies these matrices.
+    public static func matrixVariant(_ matrix: IntegerMatrix) -> String {
+        "matrix_\(matrix.form.rawValue)_\(matrix.size)x\(matrix.size)x\(matrix.depth)_lanes\(matrix.lanes)"
     }
 
     public static func twin(_ b: Views, _ call: KernelCall<Int8Matmul>) {
@@ -89,7 +99,7 @@ public enum Int8Matmul: Kernel {
         var cases: [KernelCase] = []
         for (rows, depth, columns, group) in [
             (0, 8, 8, 8), (1, 4, 1, 4), (1, 7, 5, 8), (1, 0, 4, 4), (2, 64, 33, 64), (3, 260, 40, 32), (5, 300, 37, 256),
-            (9, 512, 31, 512), (17, 1100, 20, 1100), (8, 2048, 65, 1024), (33, 66, 132, 4),
+            (9, 512, 31, 512), (17, 1100, 20, 1100), (8, 2048, 65, 1024), (33, 66, 132, 4), (65, 130, 100, 64),
         ] {
             cases.append(makeCase(rows: rows, depth: depth, columns: columns, group: group, &random))
         }

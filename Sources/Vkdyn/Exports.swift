@@ -9,6 +9,7 @@
 @_exported public import enum VkdynSchedule.DeviceError
 @_exported public import enum VkdynTechniques.Acceptance
 @_exported public import enum VkdynTechniques.DraftChoice
+@_exported public import struct VkdynTechniques.DraftAcceptance
 @_exported public import struct VkdynTechniques.DraftSchedule
 @_exported public import enum VkdynTechniques.GenerationError
 @_exported public import struct VkdynTechniques.GenerationTelemetry

@@ -76,7 +76,7 @@ public final class Benchmark {
                 let done = Double(sample * all.count + position) / Double(sampleCount * all.count)
                 try progress(0.3 + 0.7 * done)
                 let call = prepared[index]
-                let seconds = try time(call.plans[sample % call.plans.count]) - overhead
+                let seconds = try measuredSeconds(call.plans[sample % call.plans.count].run) - overhead
                 samples[index].append(max(seconds, 1e-9) / Double(call.repetitionCount))
             }
         }
@@ -88,13 +88,21 @@ public final class Benchmark {
         }
     }
 
+    /// A plan that makes a call `repetitionCount` times, each behind a barrier, over the copies in turn: for those who
+    /// time it themselves.
+    public func plan(of call: BenchmarkCall, repetitionCount: Int = 1) throws(DeviceError) -> any PreparedPlan {
+        try makeCopies(of: [call])
+        guard let copies = memory[ObjectIdentifier(call.inputs)] else { preconditionFailure("no memory for a call") }
+        return try plan(call, copies, repetitionCount, from: 0)
+    }
+
     /// From submitting a plan without calls to seeing its end.
     private func emptySubmitSeconds() throws(DeviceError) -> Double {
         let empty = try device.prepare(try Plan(Recording(), label: "empty", traits: device.traits))
         for _ in 0..<3 { try empty.run() }
         var seconds: [Double] = []
-        for _ in 0..<21 { seconds.append(try time(empty)) }
-        return seconds.sorted()[10]
+        for _ in 0..<21 { seconds.append(try measuredSeconds(empty.run)) }
+        return seconds.median
     }
 
     // MARK: Preparing
@@ -166,14 +174,14 @@ public final class Benchmark {
         var first = try plan(call, copies, count, from: 0)
         // Compiles, and touches all memory.
         try first.run()
-        var seconds = try time(first) - overhead
+        var seconds = try measuredSeconds(first.run) - overhead
         while seconds < sampleSeconds * 0.75, count < Self.largestRepetitionCount {
             let needed = Double(count) * sampleSeconds / max(seconds, 1e-7)
             // At most 32 times as many: a first time may be wrong.
             count = min(max(Int(needed.rounded(.up)), count + 1), count * 32, Self.largestRepetitionCount)
             first = try plan(call, copies, count, from: 0)
             try first.run()
-            seconds = try time(first) - overhead
+            seconds = try measuredSeconds(first.run) - overhead
         }
         var plans = [first]
         let planCount = min((copies.sets.count + count - 1) / count, sampleCount)
@@ -198,13 +206,5 @@ public final class Benchmark {
             recording, label: "benchmark.\(call.kernel.interface.name)", traits: device.traits, flavour: call.flavour,
             variant: { _ in call.variant })
         return try device.prepare(plan.isolated())
-    }
-
-    private func time(_ plan: any PreparedPlan) throws(DeviceError) -> Double {
-        let clock = ContinuousClock()
-        let start = clock.now
-        try plan.run()
-        let passed = clock.now - start
-        return Double(passed.components.seconds) + Double(passed.components.attoseconds) * 1e-18
     }
 }

@@ -151,10 +151,12 @@ public struct DeviceTraits: Sendable, Hashable {
     public var maximumStorageBytes: Int
     /// Whether shaders have dot products of packed int8.
     public var hasIntegerDotProduct: Bool
+    /// The products of int8 matrices that shaders have.
+    public var integerMatrices: Set<IntegerMatrix>
 
     public init(
         kind: Kind, subgroupSize: Int, maximumWorkgroupInvocations: Int, sharedMemoryBytes: Int, maximumTexels: Int,
-        maximumStorageBytes: Int, hasIntegerDotProduct: Bool = false
+        maximumStorageBytes: Int, hasIntegerDotProduct: Bool = false, integerMatrices: Set<IntegerMatrix> = []
     ) {
         self.kind = kind
         self.subgroupSize = subgroupSize
@@ -163,12 +165,14 @@ public struct DeviceTraits: Sendable, Hashable {
         self.maximumTexels = maximumTexels
         self.maximumStorageBytes = maximumStorageBytes
         self.hasIntegerDotProduct = hasIntegerDotProduct
+        self.integerMatrices = integerMatrices
     }
 
     /// Traits of the Swift twins: no limits that matter.
     public static let reference = DeviceTraits(
         kind: .reference, subgroupSize: 1, maximumWorkgroupInvocations: .max, sharedMemoryBytes: .max,
-        maximumTexels: .max, maximumStorageBytes: .max, hasIntegerDotProduct: true)
+        maximumTexels: .max, maximumStorageBytes: .max, hasIntegerDotProduct: true,
+        integerMatrices: Set(IntegerMatrix.known))
 
     /// Each thing that may keep a variant from a device, with the traits of a device that has it. `verify` says by these
     /// why a variant is absent, so every trait that `variants` may ask for has a line here.
@@ -201,6 +205,8 @@ public struct DeviceTraits: Sendable, Hashable {
                 with { $0.maximumStorageBytes = unlimited.maximumStorageBytes }
             ),
             ("it needs dot products of packed int8", with { $0.hasIntegerDotProduct = true }),
-        ]
+        ] + IntegerMatrix.known.filter { !integerMatrices.contains($0) }.map { matrix in
+            ("it needs \(matrix)", with { $0.integerMatrices.insert(matrix) })
+        }
     }
 }

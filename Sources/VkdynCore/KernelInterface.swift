@@ -10,10 +10,11 @@ public struct KernelInterface: Sendable {
     /// Whether `Flavour` changes the bits.
     public let hasFlavour: Bool
     public let variants: [VariantInterface]
+    public let leftOut: [LeftOutVariant]
 
     public init(
         name: String, bindings: [BindingInterface], parameterWordCount: Int, constantIDs: [UInt32], hasFlavour: Bool,
-        variants: [VariantInterface]
+        variants: [VariantInterface], leftOut: [LeftOutVariant] = []
     ) {
         self.name = name
         self.bindings = bindings
@@ -21,6 +22,7 @@ public struct KernelInterface: Sendable {
         self.constantIDs = constantIDs
         self.hasFlavour = hasFlavour
         self.variants = variants
+        self.leftOut = leftOut
     }
 
     public func variant(named name: String) -> VariantInterface? { variants.first { $0.name == name } }
@@ -103,6 +105,18 @@ public struct VariantInterface: Sendable {
         self.tile = tile
         self.constants = constants
         self.kinds = kinds
+    }
+}
+
+/// A variant that the sources have and this build has not.
+public struct LeftOutVariant: Sendable, Hashable {
+    public let name: String
+    /// What the build lacked.
+    public let reason: String
+
+    public init(name: String, reason: String) {
+        self.name = name
+        self.reason = reason
     }
 }
 

@@ -34,9 +34,12 @@ public struct ModelFolder: Sendable {
 
     public init(_ path: String) throws(FormatError) {
         self.path = path
-        config = try ConfigFile(path: path + "/config.json")
-        checkpoint = try SafetensorsCheckpoint(folder: path)
-        generation = try GenerationConfig(folder: path)
+        (config, checkpoint, generation) = try HostSpans.measure(.load, path) { () throws(FormatError) in
+            (
+                try ConfigFile(path: path + "/config.json"), try SafetensorsCheckpoint(folder: path),
+                try GenerationConfig(folder: path)
+            )
+        }
     }
 
     /// Loads the model of whatever architecture the configuration names.
@@ -49,6 +52,10 @@ public struct ModelFolder: Sendable {
     ) throws -> any DecoderModel {
         let loader = WeightLoader(
             checkpoint: checkpoint, device: device, weightType: weightType, progress: progress)
+        return try HostSpans.measure(.load, path) { try model(loader, contextLimit: contextLimit) }
+    }
+
+    private func model(_ loader: WeightLoader, contextLimit: Int?) throws -> any DecoderModel {
         let type = try config.root.string("model_type")
         switch type {
         case "opt":

@@ -28,11 +28,11 @@ public struct KernelVerifier {
         }
     }
 
-    /// A variant that no case may run on a device.
+    /// A variant that no case may run on a device, or that the build has left out.
     public struct AbsentVariant: Sendable, Codable, Hashable {
         public var kernel: String
         public var variant: String
-        /// What the device lacks; nil when no device is known that runs it, which is a mistake in `cases`.
+        /// What the device or the build lacks; nil when no device is known that runs it, which is a mistake in `cases`.
         public var reason: String?
     }
 
@@ -60,14 +60,18 @@ public struct KernelVerifier {
         return kernel.interface.variants.compactMap { results[$0.name] }
     }
 
-    /// The variants of a kernel that no case may run on a device, each with what the device lacks.
+    /// The variants of a kernel that no case may run on a device, each with what the device lacks, and those that the
+    /// build has left out.
     public static func absentVariants(_ kernel: any Kernel.Type, _ traits: DeviceTraits) -> [AbsentVariant] {
+        let leftOut = kernel.interface.leftOut.map {
+            AbsentVariant(kernel: kernel.interface.name, variant: $0.name, reason: $0.reason)
+        }
         let cases = kernel.cases
         func present(_ traits: DeviceTraits) -> Set<String> {
             Set(cases.flatMap { kernel.variants($0, traits).map(\.name) })
         }
         let missing = Set(kernel.interface.variants.map(\.name)).subtracting(present(traits))
-        if missing.isEmpty { return [] }
+        if missing.isEmpty { return leftOut }
         let alternatives = traits.alternatives.map { ($0.missing, present($0.traits)) }
         let unlimited = present(.reference)
         return kernel.interface.variants.filter { missing.contains($0.name) }.map { variant in
@@ -75,6 +79,6 @@ public struct KernelVerifier {
                 kernel: kernel.interface.name, variant: variant.name,
                 reason: alternatives.first { $0.1.contains(variant.name) }?.0
                     ?? (unlimited.contains(variant.name) ? "it needs several things that this device lacks" : nil))
-        }
+        } + leftOut
     }
 }

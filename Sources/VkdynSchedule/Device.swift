@@ -61,12 +61,18 @@ public enum BufferPlacement: Sendable {
 }
 
 /// What the host did for a device, counted where it happens.
-public struct DeviceCounters: Sendable, Hashable {
+public struct DeviceCounters: Sendable, Hashable, Codable {
     public var submits = 0
     public var readbacks = 0
     public var dispatches = 0
 
     public init() {}
+
+    public static func += (a: inout DeviceCounters, b: DeviceCounters) {
+        a.submits += b.submits
+        a.readbacks += b.readbacks
+        a.dispatches += b.dispatches
+    }
 
     public static func - (a: DeviceCounters, b: DeviceCounters) -> DeviceCounters {
         var result = DeviceCounters()

@@ -9,18 +9,36 @@ struct InstanceFunctions: @unchecked Sendable {
     let vkGetPhysicalDeviceFeatures2: PFN_vkGetPhysicalDeviceFeatures2
     let vkGetPhysicalDeviceMemoryProperties: PFN_vkGetPhysicalDeviceMemoryProperties
     let vkGetPhysicalDeviceQueueFamilyProperties: PFN_vkGetPhysicalDeviceQueueFamilyProperties
+    let vkEnumerateDeviceExtensionProperties: PFN_vkEnumerateDeviceExtensionProperties
     let vkCreateDevice: PFN_vkCreateDevice
     let vkGetDeviceProcAddr: PFN_vkGetDeviceProcAddr
+    /// Of extensions, which a loader or all of its drivers may lack.
+    let vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR?
+    let vkGetPhysicalDeviceCooperativeMatrixPropertiesNV: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV?
+    private let instance: VkInstance?
 
     init(_ instance: VkInstance?) {
+        self.instance = instance
         vkDestroyInstance = Loader.function("vkDestroyInstance", instance, as: PFN_vkDestroyInstance.self)
         vkEnumeratePhysicalDevices = Loader.function("vkEnumeratePhysicalDevices", instance, as: PFN_vkEnumeratePhysicalDevices.self)
         vkGetPhysicalDeviceProperties2 = Loader.function("vkGetPhysicalDeviceProperties2", instance, as: PFN_vkGetPhysicalDeviceProperties2.self)
         vkGetPhysicalDeviceFeatures2 = Loader.function("vkGetPhysicalDeviceFeatures2", instance, as: PFN_vkGetPhysicalDeviceFeatures2.self)
         vkGetPhysicalDeviceMemoryProperties = Loader.function("vkGetPhysicalDeviceMemoryProperties", instance, as: PFN_vkGetPhysicalDeviceMemoryProperties.self)
         vkGetPhysicalDeviceQueueFamilyProperties = Loader.function("vkGetPhysicalDeviceQueueFamilyProperties", instance, as: PFN_vkGetPhysicalDeviceQueueFamilyProperties.self)
+        vkEnumerateDeviceExtensionProperties = Loader.function("vkEnumerateDeviceExtensionProperties", instance, as: PFN_vkEnumerateDeviceExtensionProperties.self)
         vkCreateDevice = Loader.function("vkCreateDevice", instance, as: PFN_vkCreateDevice.self)
         vkGetDeviceProcAddr = Loader.function("vkGetDeviceProcAddr", instance, as: PFN_vkGetDeviceProcAddr.self)
+        vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR = Loader.getInstanceProcAddr?(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR")
+            .map { unsafeBitCast($0, to: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR.self) }
+        vkGetPhysicalDeviceCooperativeMatrixPropertiesNV = Loader.getInstanceProcAddr?(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesNV")
+            .map { unsafeBitCast($0, to: PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesNV.self) }
+    }
+
+    /// Of an extension that only some drivers have; KHR and EXT name the same function.
+    func calibrateableTimeDomains(_ suffix: String) -> PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT? {
+        Loader.getInstanceProcAddr?(instance, "vkGetPhysicalDeviceCalibrateableTimeDomains" + suffix).map {
+            unsafeBitCast($0, to: PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT.self)
+        }
     }
 }
 
@@ -69,8 +87,15 @@ struct DeviceFunctions: @unchecked Sendable {
     let vkCreateSemaphore: PFN_vkCreateSemaphore
     let vkDestroySemaphore: PFN_vkDestroySemaphore
     let vkWaitSemaphores: PFN_vkWaitSemaphores
+    let vkCreateQueryPool: PFN_vkCreateQueryPool
+    let vkDestroyQueryPool: PFN_vkDestroyQueryPool
+    let vkCmdResetQueryPool: PFN_vkCmdResetQueryPool
+    let vkCmdWriteTimestamp: PFN_vkCmdWriteTimestamp
+    let vkGetQueryPoolResults: PFN_vkGetQueryPoolResults
+    /// Nil where the driver cannot compare its clock with the host's.
+    let vkGetCalibratedTimestamps: PFN_vkGetCalibratedTimestampsEXT?
 
-    init(_ device: VkDevice?, _ instance: InstanceFunctions) {
+    init(_ device: VkDevice?, _ instance: InstanceFunctions, _ calibration: PhysicalDevice.ClockCalibration?) {
         func function<T>(_ name: String, as type: T.Type) -> T {
             guard let function = instance.vkGetDeviceProcAddr(device, name) else {
                 preconditionFailure("the driver lacks \(name)")
@@ -119,5 +144,13 @@ struct DeviceFunctions: @unchecked Sendable {
         vkCreateSemaphore = function("vkCreateSemaphore", as: PFN_vkCreateSemaphore.self)
         vkDestroySemaphore = function("vkDestroySemaphore", as: PFN_vkDestroySemaphore.self)
         vkWaitSemaphores = function("vkWaitSemaphores", as: PFN_vkWaitSemaphores.self)
+        vkCreateQueryPool = function("vkCreateQueryPool", as: PFN_vkCreateQueryPool.self)
+        vkDestroyQueryPool = function("vkDestroyQueryPool", as: PFN_vkDestroyQueryPool.self)
+        vkCmdResetQueryPool = function("vkCmdResetQueryPool", as: PFN_vkCmdResetQueryPool.self)
+        vkCmdWriteTimestamp = function("vkCmdWriteTimestamp", as: PFN_vkCmdWriteTimestamp.self)
+        vkGetQueryPoolResults = function("vkGetQueryPoolResults", as: PFN_vkGetQueryPoolResults.self)
+        vkGetCalibratedTimestamps = calibration.map {
+            function($0.functionName, as: PFN_vkGetCalibratedTimestampsEXT.self)
+        }
     }
 }

@@ -14,7 +14,11 @@ struct PhysicalDevice: @unchecked Sendable {
     let hasTimelineSemaphores: Bool
     let hasFloat64: Bool
     let hasIntegerDotProduct: Bool
+    let integerMatrices: Set<IntegerMatrix>
     let queueFamily: UInt32?
+    /// Of a timestamp of that queue; 0 where it has none.
+    let timestampValidBits: UInt32
+    let clockCalibration: ClockCalibration?
 
     init(_ handle: VkPhysicalDevice, _ functions: InstanceFunctions) {
         self.handle = handle
@@ -61,12 +65,15 @@ struct PhysicalDevice: @unchecked Sendable {
         hasIntegerDotProduct = dotProduct.shaderIntegerDotProduct != 0
         hasTimelineSemaphores = timeline.timelineSemaphore != 0
         hasFloat64 = features.features.shaderFloat64 != 0
+        integerMatrices = IntegerMatrices.offered(by: handle, functions, subgroupSize: Int(subgroup.subgroupSize))
         var count: UInt32 = 0
         functions.vkGetPhysicalDeviceQueueFamilyProperties(handle, &count, nil)
         var families = [VkQueueFamilyProperties](repeating: .init(), count: Int(count))
         functions.vkGetPhysicalDeviceQueueFamilyProperties(handle, &count, &families)
         queueFamily = families.firstIndex { $0.queueFlags & VkQueueFlags(VK_QUEUE_COMPUTE_BIT.rawValue) != 0 }
             .map(UInt32.init)
+        timestampValidBits = queueFamily.map { families[Int($0)].timestampValidBits } ?? 0
+        clockCalibration = ClockCalibration(handle, functions)
     }
 
     var name: String { string(properties.deviceName) }
@@ -94,7 +101,7 @@ struct PhysicalDevice: @unchecked Sendable {
             maximumWorkgroupInvocations: Int(limits.maxComputeWorkGroupInvocations),
             sharedMemoryBytes: Int(limits.maxComputeSharedMemorySize),
             maximumTexels: Int(limits.maxTexelBufferElements), maximumStorageBytes: Int(limits.maxStorageBufferRange),
-            hasIntegerDotProduct: hasIntegerDotProduct)
+            hasIntegerDotProduct: hasIntegerDotProduct, integerMatrices: integerMatrices)
     }
 
     /// Why vkdyn cannot run here, or nil.

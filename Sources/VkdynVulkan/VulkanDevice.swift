@@ -73,8 +73,8 @@ public final class VulkanDevice: SteppableDevice {
     /// Chooses variants by `tuning` from now on, and keeps it in the user's cache folder for this device and driver.
     /// - Returns: the file.
     @discardableResult
-    public func keep(_ tuning: Tuning) throws(TuningFileError) -> String {
-        guard let tuningFile else { throw TuningFileError(path: nil) }
+    public func keep(_ tuning: Tuning) throws(CacheFileError) -> String {
+        guard let tuningFile else { throw CacheFileError(what: TuningFile.what, path: nil) }
         let all = try tuningFile.add(tuning)
         tunings.withLock { $0 = all }
         return tuningFile.url.path
@@ -111,12 +111,17 @@ public final class VulkanDevice: SteppableDevice {
         submission.withLock { $0.counters.readbacks += 1 }
         var results: [[UInt8]] = []
         for part in parts {
-            let memory = UnsafeMutableRawBufferPointer.allocate(
-                byteCount: max(part.byteRange.count, 1), alignment: 16)
-            defer { memory.deallocate() }
-            let bytes = UnsafeMutableRawBufferPointer(rebasing: memory[..<part.byteRange.count])
-            try read(storage(part.buffer), byteOffset: part.byteRange.lowerBound, into: bytes)
-            results.append(Array(bytes))
+            // The array's own memory is written to once; its initialiser does not keep the error's type.
+            var outcome = Result<Void, DeviceError>.success(())
+            results.append(
+                Array(unsafeUninitializedCapacity: part.byteRange.count) { bytes, count in
+                    count = part.byteRange.count
+                    let memory = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(bytes)[..<count])
+                    outcome = Result { () throws(DeviceError) in
+                        try read(storage(part.buffer), byteOffset: part.byteRange.lowerBound, into: memory)
+                    }
+                })
+            try outcome.get()
         }
         return results
     }
@@ -148,14 +153,20 @@ public final class VulkanDevice: SteppableDevice {
     // MARK: Submitting
 
     /// Submits one command buffer and waits for it.
-    func submit(_ commands: VkCommandBuffer, dispatches: Int) throws(DeviceError) {
-        let result = submission.withLock { submission -> VkResult in
+    @discardableResult
+    func submit(_ commands: VkCommandBuffer, dispatches: Int) throws(DeviceError) -> SubmitTimes {
+        let (result, times) = submission.withLock { submission -> (VkResult, SubmitTimes) in
             submission.value += 1
             submission.counters.submits += 1
             submission.counters.dispatches += dispatches
-            return timeline.submit(commands, signalling: submission.value)
+            let start = HostClock.now()
+            var result = timeline.submit(commands, signalling: submission.value)
+            let submitted = HostClock.now()
+            if result == VK_SUCCESS { result = timeline.wait(for: submission.value) }
+            return (result, SubmitTimes(start: start, submitted: submitted, finished: HostClock.now()))
         }
         try check(result, "vkQueueSubmit", device: device.physical.name)
+        return times
     }
 
     private func staged(
@@ -196,6 +207,13 @@ public final class VulkanDevice: SteppableDevice {
     }
 }
 
+/// Before a submit, after it, and when the end of its work was seen, in seconds on `HostClock`.
+struct SubmitTimes {
+    let start: Double
+    let submitted: Double
+    let finished: Double
+}
+
 /// A timeline semaphore that counts submits.
 private final class Timeline: @unchecked Sendable {
     // Sendable: a handle, never changed.
@@ -221,7 +239,6 @@ private final class Timeline: @unchecked Sendable {
 
     deinit { device.functions.vkDestroySemaphore(device.handle, semaphore, nil) }
 
-    /// Submits and waits until the device has signalled `value`.
     func submit(_ commands: VkCommandBuffer, signalling value: UInt64) -> VkResult {
         withUnsafePointer(to: value) { value in
             withUnsafePointer(to: Optional(semaphore)) { semaphore in
@@ -230,7 +247,7 @@ private final class Timeline: @unchecked Sendable {
                     timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO
                     timeline.signalSemaphoreValueCount = 1
                     timeline.pSignalSemaphoreValues = value
-                    let submitted = withUnsafePointer(to: timeline) { timeline in
+                    return withUnsafePointer(to: timeline) { timeline in
                         var info = VkSubmitInfo()
                         info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO
                         info.pNext = UnsafeRawPointer(timeline)
@@ -240,14 +257,21 @@ private final class Timeline: @unchecked Sendable {
                         info.pSignalSemaphores = semaphore
                         return device.functions.vkQueueSubmit(device.queue, 1, &info, nil)
                     }
-                    guard submitted == VK_SUCCESS else { return submitted }
-                    var wait = VkSemaphoreWaitInfo()
-                    wait.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO
-                    wait.semaphoreCount = 1
-                    wait.pSemaphores = semaphore
-                    wait.pValues = value
-                    return device.functions.vkWaitSemaphores(device.handle, &wait, UInt64.max)
                 }
+            }
+        }
+    }
+
+    /// Waits until the device has signalled `value`.
+    func wait(for value: UInt64) -> VkResult {
+        withUnsafePointer(to: value) { value in
+            withUnsafePointer(to: Optional(semaphore)) { semaphore in
+                var wait = VkSemaphoreWaitInfo()
+                wait.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO
+                wait.semaphoreCount = 1
+                wait.pSemaphores = semaphore
+                wait.pValues = value
+                return device.functions.vkWaitSemaphores(device.handle, &wait, UInt64.max)
             }
         }
     }

@@ -12,7 +12,10 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
     private var pipelines: [Pipeline] = []
     private var views: [VkBufferView] = []
     private var pool: VkDescriptorPool?
+    /// One a step; steps may share one.
     private var sets: [VkDescriptorSet?] = []
+    /// Different ones.
+    private(set) var setCount = 0
     private var commands: [CommandBuffer] = []
 
     private var device: DeviceHandle { owner.device }
@@ -55,6 +58,11 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
         for commands in commands { try owner.submit(commands.handle, dispatches: dispatches) }
     }
 
+    /// As `run`, for a plan that was not prepared for stepping.
+    func runTimed() throws(DeviceError) -> SubmitTimes {
+        try owner.submit(commands[0].handle, dispatches: plan.steps.count)
+    }
+
     func run(step: Int) throws(DeviceError) {
         try owner.submit(commands[step].handle, dispatches: 1)
     }
@@ -84,9 +92,37 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
         return (owner.storage(tables[buffer.id] ?? buffer), 0)
     }
 
+    /// Memory as a descriptor shows it.
+    private struct Resource: Hashable {
+        let kind: BindingKind
+        let buffer: VkBuffer
+        let byteOffset: Int
+        let byteCount: Int
+        /// Of a texel view, which decides its format.
+        let element: ElementType?
+    }
+
+    /// Steps that bind the same memory in the same way share a set: thousands of calls of one layer's kernels with
+    /// nothing but other parameters need one, and a command buffer binds it once.
     private func makeSets() throws(DeviceError) {
         guard !plan.steps.isEmpty else { return }
-        let kinds = plan.steps.flatMap(\.variant.kinds)
+        var resources: [[Resource]] = []
+        var layouts: [VkDescriptorSetLayout?] = []
+        var places: [[Resource]: Int] = [:]
+        var setIndices: [Int] = []
+        for (index, step) in plan.steps.enumerated() {
+            var bound: [Resource] = []
+            for (binding, kind) in step.variant.kinds.enumerated() {
+                bound.append(try resource(step.dispatch.buffers[binding], kind: kind))
+            }
+            if places[bound] == nil {
+                places[bound] = resources.count
+                resources.append(bound)
+                layouts.append(pipelines[index].setLayout)
+            }
+            setIndices.append(places[bound] ?? 0)
+        }
+        let kinds = resources.flatMap { $0.map(\.kind) }
         let storageCount = kinds.count { $0 == .storage }
         var sizes: [VkDescriptorPoolSize] = []
         if storageCount > 0 {
@@ -101,92 +137,107 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
         let poolResult = sizes.withUnsafeBufferPointer { sizes in
             var info = VkDescriptorPoolCreateInfo()
             info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO
-            info.maxSets = UInt32(plan.steps.count)
+            info.maxSets = UInt32(layouts.count)
             info.poolSizeCount = UInt32(sizes.count)
             info.pPoolSizes = sizes.baseAddress
             return device.functions.vkCreateDescriptorPool(device.handle, &info, nil, &pool)
         }
         try check(poolResult, "vkCreateDescriptorPool", device: device.physical.name)
-        sets = [VkDescriptorSet?](repeating: nil, count: plan.steps.count)
-        let layouts = pipelines.map { Optional($0.setLayout) }
+        var made = [VkDescriptorSet?](repeating: nil, count: layouts.count)
         let result = layouts.withUnsafeBufferPointer { layouts in
             var info = VkDescriptorSetAllocateInfo()
             info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO
             info.descriptorPool = pool
             info.descriptorSetCount = UInt32(layouts.count)
             info.pSetLayouts = layouts.baseAddress
-            return device.functions.vkAllocateDescriptorSets(device.handle, &info, &sets)
+            return device.functions.vkAllocateDescriptorSets(device.handle, &info, &made)
         }
         try check(result, "vkAllocateDescriptorSets", device: device.physical.name)
-        for (index, step) in plan.steps.enumerated() {
-            for (binding, kind) in step.variant.kinds.enumerated() {
-                try bind(step.dispatch.buffers[binding], kind: kind, set: sets[index], binding: UInt32(binding))
+        for (set, bound) in zip(made, resources) {
+            for (binding, resource) in bound.enumerated() {
+                try bind(resource, set: set, binding: UInt32(binding))
             }
         }
+        sets = setIndices.map { made[$0] }
+        setCount = made.count
+    }
+
+    private func resource(_ buffer: Buffer?, kind: BindingKind) throws(DeviceError) -> Resource {
+        let (storage, byteOffset) = buffer.map(memory) ?? (owner.absent, 0)
+        let byteCount = min(max((buffer?.byteCount ?? 16) + 15, 16) / 16 * 16, storage.byteCount - byteOffset)
+        let element = buffer?.elementType ?? .f32
+        let texelByteCount = kind == .texelUInt ? 16 : 4 * element.byteCount
+        let traits = device.physical.traits
+        let limit = kind == .storage ? traits.maximumStorageBytes : traits.maximumTexels * texelByteCount
+        if byteCount > limit {
+            throw .bufferTooLarge(what: buffer?.label ?? "a buffer", byteCount: byteCount, limit: limit)
+        }
+        return Resource(
+            kind: kind, buffer: storage.handle, byteOffset: byteOffset, byteCount: byteCount,
+            element: kind == .storage ? nil : element)
     }
 
     private func bind(
-        _ buffer: Buffer?, kind: BindingKind, set: VkDescriptorSet?, binding: UInt32
+        _ resource: Resource, set: VkDescriptorSet?, binding: UInt32
     ) throws(DeviceError) {
-        let (storage, byteOffset) = buffer.map(memory) ?? (owner.absent, 0)
-        let byteCount = min(max((buffer?.byteCount ?? 16) + 15, 16) / 16 * 16, storage.byteCount - byteOffset)
         var write = VkWriteDescriptorSet()
         write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET
         write.dstSet = set
         write.dstBinding = binding
         write.descriptorCount = 1
-        write.descriptorType = kind.descriptorType
-        if kind == .storage {
-            let limit = device.physical.traits.maximumStorageBytes
-            if byteCount > limit {
-                throw .bufferTooLarge(what: buffer?.label ?? "a buffer", byteCount: byteCount, limit: limit)
-            }
+        write.descriptorType = resource.kind.descriptorType
+        guard let element = resource.element else {
             var info = VkDescriptorBufferInfo(
-                buffer: storage.handle, offset: VkDeviceSize(byteOffset), range: VkDeviceSize(byteCount))
+                buffer: resource.buffer, offset: VkDeviceSize(resource.byteOffset),
+                range: VkDeviceSize(resource.byteCount))
             withUnsafePointer(to: &info) {
                 write.pBufferInfo = $0
                 device.functions.vkUpdateDescriptorSets(device.handle, 1, &write, 0, nil)
             }
-        } else {
-            let element = buffer?.elementType ?? .f32
-            let texelByteCount = kind == .texelUInt ? 16 : 4 * element.byteCount
-            let limit = device.physical.traits.maximumTexels
-            if byteCount / texelByteCount > limit {
-                throw .bufferTooLarge(
-                    what: buffer?.label ?? "a buffer", byteCount: byteCount, limit: limit * texelByteCount)
-            }
-            var info = VkBufferViewCreateInfo()
-            info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO
-            info.buffer = storage.handle
-            info.format = kind.format(element)
-            info.offset = VkDeviceSize(byteOffset)
-            info.range = VkDeviceSize(byteCount)
-            var view: VkBufferView?
-            try check(
-                device.functions.vkCreateBufferView(device.handle, &info, nil, &view), "vkCreateBufferView",
-                device: device.physical.name)
-            if let view { views.append(view) }
-            withUnsafePointer(to: &view) {
-                write.pTexelBufferView = $0
-                device.functions.vkUpdateDescriptorSets(device.handle, 1, &write, 0, nil)
-            }
+            return
+        }
+        var info = VkBufferViewCreateInfo()
+        info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO
+        info.buffer = resource.buffer
+        info.format = resource.kind.format(element)
+        info.offset = VkDeviceSize(resource.byteOffset)
+        info.range = VkDeviceSize(resource.byteCount)
+        var view: VkBufferView?
+        try check(
+            device.functions.vkCreateBufferView(device.handle, &info, nil, &view), "vkCreateBufferView",
+            device: device.physical.name)
+        if let view { views.append(view) }
+        withUnsafePointer(to: &view) {
+            write.pTexelBufferView = $0
+            device.functions.vkUpdateDescriptorSets(device.handle, 1, &write, 0, nil)
         }
     }
 
-    private func record(_ range: Range<Int>) throws(DeviceError) -> CommandBuffer {
+    /// - Parameter stamps: notes the time at boundaries between steps; see `StampPool`.
+    func record(_ range: Range<Int>, stamps: StampPool? = nil) throws(DeviceError) -> CommandBuffer {
         let commands = try CommandBuffer(device)
         let functions = device.functions
         try commands.begin()
+        stamps?.reset(in: commands)
         commands.fullBarrier()
+        stamps?.write(boundary: range.lowerBound, in: commands)
+        // What the step before has bound stays bound, and drivers on the CPU bind again at every replay.
         for index in range {
             let step = plan.steps[index]
-            if step.needsBarrier, index > range.lowerBound { commands.kernelBarrier() }
-            functions.vkCmdBindPipeline(commands.handle, VK_PIPELINE_BIND_POINT_COMPUTE, pipelines[index].handle)
-            var set = sets[index]
-            functions.vkCmdBindDescriptorSets(
-                commands.handle, VK_PIPELINE_BIND_POINT_COMPUTE, pipelines[index].layout, 0, 1, &set, 0, nil)
+            let previous = index > range.lowerBound ? index - 1 : nil
+            let keepsPipeline = previous.map { pipelines[$0] === pipelines[index] } ?? false
+            if step.needsBarrier, previous != nil { commands.kernelBarrier() }
+            if !keepsPipeline {
+                functions.vkCmdBindPipeline(commands.handle, VK_PIPELINE_BIND_POINT_COMPUTE, pipelines[index].handle)
+            }
+            if !keepsPipeline || previous.map({ sets[$0] != sets[index] }) ?? true {
+                var set = sets[index]
+                functions.vkCmdBindDescriptorSets(
+                    commands.handle, VK_PIPELINE_BIND_POINT_COMPUTE, pipelines[index].layout, 0, 1, &set, 0, nil)
+            }
             let parameters = step.dispatch.parameters
-            if !parameters.isEmpty {
+            let keepsParameters = keepsPipeline && previous.map { plan.steps[$0].dispatch.parameters } == parameters
+            if !parameters.isEmpty, !keepsParameters {
                 functions.vkCmdPushConstants(
                     commands.handle, pipelines[index].layout,
                     VkShaderStageFlags(VK_SHADER_STAGE_COMPUTE_BIT.rawValue), 0, UInt32(parameters.count * 4),
@@ -199,6 +250,7 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
                 let (storage, base) = memory(of: arguments)
                 functions.vkCmdDispatchIndirect(commands.handle, storage.handle, VkDeviceSize(base + byteOffset))
             }
+            stamps?.write(boundary: index + 1, in: commands)
         }
         commands.fullBarrier()
         try commands.end()

@@ -108,9 +108,8 @@ struct Bench: ParsableCommand {
         let console = Console(isJSON: json)
         let chosen = try BenchmarkCall.kernel(named: kernel)
         let shapes = try requestedShapes(of: chosen)
-        let opened = try device.open(for: flavour)
-        if let note = (opened as? VulkanDevice)?.tuningNote { console.note(note) }
-        if tune, !(opened is VulkanDevice) {
+        let (opened, vulkan) = try open(for: flavour, console)
+        if tune, vulkan == nil {
             throw SetupError("--tune needs a Vulkan device: the twins have no variants to choose from")
         }
         let variants: BenchmarkCall.Variants = allVariants || tune ? .all : variant.map { .named($0) } ?? .standard
@@ -138,8 +137,13 @@ struct Bench: ParsableCommand {
         progress.finish()
         let report = BenchReport(
             device: opened.description, submitSeconds: benchmark.submitSeconds, timings: timings, ceilings: ceilings,
-            tuning: tune ? try keep(Tuning(timings), opened) : nil)
+            tuning: tune ? try vulkan.map { try keep(Tuning(timings), $0) } : nil)
         if json { print(try encoded(report)) } else { console.show(report) }
+    }
+
+    private func open(for flavour: Flavour, _ console: Console) throws -> (device: any Device, vulkan: VulkanDevice?) {
+        let opened = try device.open(for: flavour, console: console)
+        return (opened.device, opened.vulkan)
     }
 
     private var options: Benchmark.Options {
@@ -151,8 +155,8 @@ struct Bench: ParsableCommand {
 
     private func runSuite() throws {
         let console = Console(isJSON: json)
-        let opened = try device.open(for: .separate)
-        guard opened is VulkanDevice else { throw SetupError("--suite needs a Vulkan device: the twins take hours") }
+        let (opened, vulkan) = try open(for: .separate, console)
+        guard vulkan != nil else { throw SetupError("--suite needs a Vulkan device: the twins take hours") }
         let progress = LateProgress(console, "measuring")
         defer { progress.finish() }
         let report = try BenchSuite(device: opened, options: options).run {
@@ -162,24 +166,15 @@ struct Bench: ParsableCommand {
         progress.finish()
         if let output {
             let path = output + "/" + report.fileName
-            try write(report.markdown, to: path + ".md")
-            try write(try encoded(report) + "\n", to: path + ".json")
+            try OutputFile(path + ".md", option: "--output").write(report.markdown)
+            try OutputFile(path + ".json", option: "--output").write(try encoded(report) + "\n")
             console.note("written: \(path).md, .json")
         }
         if json { print(try encoded(report)) } else { console.stream(report.markdown) }
     }
 
-    private func write(_ text: String, to path: String) throws {
-        do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw SetupError("--output: \(path) cannot be written; is its folder there?")
-        }
-    }
-
-    private func keep(_ tuning: Tuning, _ device: any Device) throws -> BenchReport.TuningEntries? {
-        guard let device = device as? VulkanDevice else { return nil }
-        return BenchReport.TuningEntries(
+    private func keep(_ tuning: Tuning, _ device: VulkanDevice) throws -> BenchReport.TuningEntries {
+        BenchReport.TuningEntries(
             file: try device.keep(tuning),
             choices: tuning.sorted.map { BenchReport.TuningEntries.Choice(call: $0.call, variant: $0.variant) })
     }
@@ -242,28 +237,5 @@ struct Bench: ParsableCommand {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         return String(decoding: try encoder.encode(value), as: UTF8.self)
-    }
-}
-
-/// Progress that appears only after a second.
-private final class LateProgress {
-    private let console: Console
-    private let label: String
-    private let start = ContinuousClock().now
-    private var shown: Progress?
-
-    init(_ console: Console, _ label: String) {
-        self.console = console
-        self.label = label
-    }
-
-    func update(_ fraction: Double) {
-        if shown == nil, ContinuousClock().now - start > .seconds(1) { shown = console.progress(label) }
-        shown?.update(fraction)
-    }
-
-    func finish() {
-        shown?.finish()
-        shown = nil
     }
 }

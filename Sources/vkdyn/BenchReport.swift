@@ -1,6 +1,7 @@
 import Foundation
 import VkdynBenchmark
 import VkdynCore
+import VkdynProfile
 import VkdynSchedule
 
 /// What `vkdyn bench` found, as JSON has it.
@@ -184,15 +185,9 @@ extension Console {
     }
 
     /// Three digits with a unit.
-    static func duration(_ seconds: Double) -> String {
-        let units: [(factor: Double, name: String)] = [(1, "s"), (1e3, "ms"), (1e6, "µs"), (1e9, "ns")]
-        let unit = units.first { seconds * $0.factor >= 1 } ?? units[units.count - 1]
-        let value = seconds * unit.factor
-        let digits = value >= 100 ? 0 : value >= 10 ? 1 : 2
-        return String(format: "%.\(digits)f \(unit.name)", value)
-    }
+    static func duration(_ seconds: Double) -> String { Figures.duration(seconds) }
 
-    private func column(_ text: String, _ width: Int) -> String {
+    func column(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(1, width - text.count))
     }
 }

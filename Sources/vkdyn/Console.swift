@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import VkdynCore
 
 /// What a person sees: text as it comes, progress on a terminal, results in short lines. Silent under `--json`.
 struct Console: Sendable {
@@ -22,8 +23,10 @@ struct Console: Sendable {
     /// Text without a line end, shown at once.
     func stream(_ text: String) {
         guard !isJSON, !text.isEmpty else { return }
-        // A reader that went away is no reason to trap.
-        try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+        HostSpans.measure(.output) {
+            // A reader that went away is no reason to trap.
+            try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+        }
     }
 
     /// One line on standard error, under `--json` too.
@@ -61,7 +64,32 @@ final class Progress: Sendable {
     }
 
     private func write(_ text: String) {
-        try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8))
+        HostSpans.measure(.output, "progress") {
+            try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8))
+        }
+    }
+}
+
+/// Progress that appears only after a second.
+final class LateProgress {
+    private let console: Console
+    private let label: String
+    private let start = ContinuousClock().now
+    private var shown: Progress?
+
+    init(_ console: Console, _ label: String) {
+        self.console = console
+        self.label = label
+    }
+
+    func update(_ fraction: Double) {
+        if shown == nil, ContinuousClock().now - start > .seconds(1) { shown = console.progress(label) }
+        shown?.update(fraction)
+    }
+
+    func finish() {
+        shown?.finish()
+        shown = nil
     }
 }
 

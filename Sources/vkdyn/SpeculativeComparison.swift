@@ -29,10 +29,14 @@ struct SpeculativeComparison {
         self.options = options
         let console = Console(isJSON: options.json)
         self.console = console
-        (device, lockstep) = try Self.open(options)
-        let folders = try Self.folders(options)
+        let opened = try options.device.open(
+            for: options.flavour, lockstep: options.lockstep, reportsInexact: true, console: console)
+        device = opened.device
+        lockstep = opened.lockstep
+        let folders = try Self.folders(target: options.target, draft: options.draft)
         tokenizer = folders.tokenizer
-        prompts = Self.prompts(options, tokenizer)
+        let tokenizer = folders.tokenizer
+        prompts = HostSpans.measure(.tokenise) { Self.prompts(options, tokenizer) }
         let longest = prompts.map(\.tokens.count).max() ?? 1
         let progress = console.progress("loading the models")
         defer { progress.finish() }
@@ -47,35 +51,26 @@ struct SpeculativeComparison {
         contextLength = min(target.contextLength, longest + options.maxNewTokens)
     }
 
-    private static func open(_ options: RunSpeculative) throws -> (any Device, LockstepDevice?) {
-        if options.device.device == "reference" {
-            if options.lockstep { throw SetupError("--lockstep needs a Vulkan device to compare with the twins") }
-            return (ReferenceDevice(), nil)
-        }
-        let device = try DeviceList().open(options.device.device)
-        if let note = device.tuningNote { Console(isJSON: options.json).note(note) }
-        let exactness = try device.probe()
-        if let reason = exactness.reason {
-            Console(isJSON: options.json).note("\(device.description.name) is not exact: \(reason)")
-        }
-        if options.flavour == .fused, !exactness.isFused {
-            throw SetupError(
-                "--flavour fused: \(device.description.name) rounds a fused multiply-add twice; use --flavour separate")
-        }
-        guard options.lockstep else { return (device, nil) }
-        let lockstep = LockstepDevice(device)
-        return (lockstep, lockstep)
-    }
-
-    private static func folders(_ options: RunSpeculative) throws -> SpeculativeFolders {
-        let draft: DraftChoice
-        switch (options.draft, options.target) {
-        case ("prompt-lookup", _): draft = .promptLookup
-        case (let path?, _): draft = .folder(path)
-        case (nil, nil): draft = .shipped
+    /// The pair that `--target` and `--draft` name.
+    static func folders(target: String?, draft: String?) throws -> SpeculativeFolders {
+        let choice: DraftChoice
+        switch (draft, target) {
+        case ("prompt-lookup", _): choice = .promptLookup
+        case (_?, nil): throw SetupError("--draft needs --target: the shipped target has its own draft")
+        case (let path?, _): choice = .folder(path)
+        case (nil, nil): choice = .shipped
         case (nil, let target?): throw SetupError("--target \(target) needs --draft: a folder or prompt-lookup")
         }
-        return try SpeculativeFolders(target: options.target.map { .folder($0) } ?? .shipped, draft: draft)
+        return try SpeculativeFolders(target: target.map { .folder($0) } ?? .shipped, draft: choice)
+    }
+
+    /// The models in one line.
+    static func title(_ pair: SpeculativePair, on device: any Device) -> String {
+        func name(_ path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
+        func millions(_ count: Int) -> String { String(format: "%.1fM", Double(count) / 1e6) }
+        let draft = pair.draftPath.map { "draft \(name($0)) (\(millions(pair.draftParameterCount)))" }
+        return "\(device.description.name): \(name(pair.targetPath)) "
+            + "(\(millions(pair.target.parameterCount)) parameters), \(draft ?? "prompt lookup")"
     }
 
     private static func prompts(_ options: RunSpeculative, _ tokenizer: Tokenizer) -> [Prompt] {
@@ -93,11 +88,10 @@ struct SpeculativeComparison {
 
     func run() throws -> SpeculativeReport {
         var results: [SpeculativeReport.Result] = []
+        var telemetry: [(plain: GenerationTelemetry, fast: GenerationTelemetry)] = []
         let standard = try decoder(draft: nil)
         let speculative = try decoder(draft: pair.draft)
-        console.heading(
-            "\(device.description.name): \(name(pair.targetPath)) (\(millions(target.parameterCount)) parameters), "
-                + (pair.draftPath.map { "draft \(name($0)) (\(millions(pair.draftParameterCount)))" } ?? "prompt lookup"))
+        console.heading(Self.title(pair, on: device))
         for prompt in prompts {
             if console.isInterrupted { break }
             console.line("")
@@ -112,17 +106,22 @@ struct SpeculativeComparison {
                 logitsIdentical: !comparesOutputs || plain.finalLogits.map(\.bitPattern) == fast.finalLogits.map(\.bitPattern))
             console.show(result)
             results.append(result)
+            telemetry.append((plain.telemetry, fast.telemetry))
         }
         if console.isInterrupted { throw ExitCode(130) }
         let rates = try acceptanceRates(speculative)
+        // The twins beside every dispatch would be what is timed.
+        let economics = lockstep == nil
+            ? SpeculationVerdict(plain: telemetry.map(\.plain), speculative: telemetry.map(\.fast)) : nil
         let report = SpeculativeReport(
             device: device.description.name, target: pair.targetPath, draft: pair.draftPath ?? "prompt-lookup",
             results: results,
             summary: .init(
                 results, targetParameters: target.parameterCount, draftParameters: pair.draftParameterCount,
                 comparedValues: lockstep?.report.values, comparedDispatches: lockstep?.report.dispatches,
-                acceptanceRates: rates))
+                acceptanceRates: rates, economics: economics))
         console.show(report.summary)
+        if let warning = economics?.warning { console.note(warning) }
         return report
     }
 
@@ -150,14 +149,15 @@ struct SpeculativeComparison {
     }
 
     private func generate(_ decoder: Decoder, _ prompt: Prompt, streams: Bool) throws -> Generation {
-        var text = tokenizer.streamingDecoder(after: prompt.tokens)
+        var text = HostSpans.measure(.detokenise) { tokenizer.streamingDecoder(after: prompt.tokens) }
         let generation = try decoder.generate(
             prompt: prompt.tokens,
             options: GenerationOptions(
                 maximumNewTokens: options.maxNewTokens, choice: decoder.configuration.choice,
                 stopTokens: pair.stopTokens),
             onTokens: { tokens in
-                if streams { tokens.forEach { console.stream(text.push($0)) } }
+                guard streams else { return }
+                for token in tokens { console.stream(HostSpans.measure(.detokenise) { text.push(token) }) }
             }, isCancelled: { console.isInterrupted })
         if streams { console.stream(text.finish() + "\n") }
         return generation
@@ -181,8 +181,4 @@ struct SpeculativeComparison {
         }
         return rates
     }
-
-    private func name(_ path: String) -> String { URL(fileURLWithPath: path).lastPathComponent }
-
-    private func millions(_ count: Int) -> String { String(format: "%.1fM", Double(count) / 1e6) }
 }

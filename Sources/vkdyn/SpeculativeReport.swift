@@ -1,4 +1,5 @@
 import Foundation
+import VkdynCore
 import VkdynFormats
 import VkdynTechniques
 
@@ -19,7 +20,7 @@ struct SpeculativeReport: Encodable {
         init(plain: Bool = true, _ generation: Generation, _ tokenizer: Tokenizer) {
             let telemetry = generation.telemetry
             tokens = generation.tokens
-            text = tokenizer.decode(generation.tokens)
+            text = HostSpans.measure(.detokenise) { tokenizer.decode(generation.tokens) }
             durationSeconds = telemetry.durationSeconds
             stopReason = generation.stopReason
             if !plain {
@@ -78,10 +79,12 @@ struct SpeculativeReport: Encodable {
         var lockstepDispatches: Int?
         var lockstepValues: Int?
         var acceptanceRates: [String: Double]?
+        /// Whether drafting paid, and why not; absent under lockstep, whose times say nothing.
+        var economics: SpeculationVerdict?
 
         init(
             _ results: [Result], targetParameters: Int, draftParameters: Int, comparedValues: Int?,
-            comparedDispatches: Int?, acceptanceRates: [String: Double]?
+            comparedDispatches: Int?, acceptanceRates: [String: Double]?, economics: SpeculationVerdict?
         ) {
             standardSeconds = results.reduce(0) { $0 + $1.standard.durationSeconds }
             speculativeSeconds = results.reduce(0) { $0 + $1.speculative.durationSeconds }
@@ -101,6 +104,7 @@ struct SpeculativeReport: Encodable {
             lockstepDispatches = comparedDispatches
             lockstepValues = comparedValues
             self.acceptanceRates = acceptanceRates
+            self.economics = economics
         }
     }
 

@@ -136,7 +136,7 @@ struct Verify: ParsableCommand {
 
         let device: DeviceDescription
         var results: [KernelVerifier.Result] = []
-        /// Variants that the device cannot run, or that no case runs.
+        /// Variants that the device cannot run, that the build has left out, or that no case runs.
         var absent: [KernelVerifier.AbsentVariant] = []
         var random: Random?
         var differenceCount = 0

@@ -5,5 +5,5 @@ struct Vkdyn: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vkdyn",
         abstract: "Dynamic neural networks on any Vulkan GPU, bit for bit the same everywhere.",
-        subcommands: [Run.self, Bench.self, Verify.self, Devices.self])
+        subcommands: [Run.self, Bench.self, ProfileCommand.self, Verify.self, Devices.self])
 }

@@ -28,6 +28,20 @@ import Testing
             let identical: Bool
             let lockstepValues: Int?
             let acceptanceRates: [String: Double]?
+            let speedup: Double
+            let tokensPerRound: Double
+            let economics: Economics?
+        }
+
+        struct Economics: Decodable {
+            let speedUp: Double
+            let tokensPerRound: Double
+            let decodeStepSeconds: Double
+            let roundSeconds: Double
+            let acceptance: Double?
+            let breakEvenAcceptance: Double?
+            let estimatedBestDraftLength: Int?
+            let warning: String?
         }
 
         let device: String
@@ -58,6 +72,25 @@ import Testing
         }
     }
 
+    /// What is warned of is decided by the figures, whichever way they come out here.
+    @Test func whetherDraftingPaidIsReportedAndWarnedOfWhereItDidNot() throws {
+        let arguments = ["--max-new-tokens", "24", "--draft-tokens", "4"]
+        let outcome = try Program.run(
+            ["run", "speculative", "--json"] + arguments, environment: ["VKDYN_MODELS": Program.shipped])
+        let report = try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
+        let economics = try #require(report.summary.economics)
+        #expect(abs(economics.speedUp - report.summary.speedup) < 1e-9)
+        #expect(abs(economics.tokensPerRound - report.summary.tokensPerRound) < 1e-9)
+        #expect(economics.decodeStepSeconds > 0 && economics.roundSeconds > 0)
+        // A draft after a rejected one is not tried, so that more of the tried are accepted than of all.
+        let drafted = report.results.reduce(0) { $0 + ($1.speculative.draftedTokens ?? 0) }
+        let accepted = report.results.reduce(0) { $0 + ($1.speculative.acceptedTokens ?? 0) }
+        #expect(try #require(economics.acceptance) > Double(accepted) / Double(drafted))
+        #expect((0...4).contains(try #require(economics.estimatedBestDraftLength)))
+        #expect((economics.warning == nil) == (economics.speedUp >= 1))
+        #expect(outcome.error.contains("drafting did not pay") == (economics.warning != nil))
+    }
+
     @Test func theReferenceDeviceGivesTheDevicesTokens() throws {
         let arguments = ["--prompt", "The kernel", "--max-new-tokens", "6"]
         let device = try report(arguments[0], arguments[1], arguments[2], arguments[3])
@@ -71,6 +104,7 @@ import Testing
             "--prompt-tokens", "5,6,7,5,6,7,5,6", "--draft", "prompt-lookup", "--max-new-tokens", "4", "--lockstep")
         #expect(report.draft == "prompt-lookup" && report.results[0].promptTokens == [5, 6, 7, 5, 6, 7, 5, 6])
         #expect((report.summary.lockstepValues ?? 0) > 10_000)
+        #expect(report.summary.economics == nil, "times under lockstep are those of the twins")
     }
 
     @Test func sampledTextIsIdenticalAndBothAcceptanceRatesAreReported() throws {

@@ -210,6 +210,16 @@ import Testing
             name: "a pragma without parentheses", files: pragma("#pragma vkdyn variant fast"),
             message: "Probe/probe.comp:4: error: expected #pragma vkdyn name(…)"),
         Mistake(
+            name: "a required extension that is none", files: pragma("#pragma vkdyn requires(VK_KHR_cooperative_matrix)"),
+            message: "Probe/probe.comp:4: error: expected the name of a GLSL extension, found VK_KHR_cooperative_matrix"),
+        Mistake(
+            name: "a variant of the name of one that is left out",
+            files: [
+                "Probe/probe.comp": shader("#pragma vkdyn variant(fast)\n" + result),
+                "Probe/probe_fast.comp": shader("#pragma vkdyn requires(GL_VKDYN_nonsense)\n" + result),
+            ],
+            message: "Probe/probe.comp:1: error: two variants have the name fast"),
+        Mistake(
             name: "a variant without a name", files: pragma("#pragma vkdyn variant(tile = 1x1x1)"),
             message: "Probe/probe.comp:4: error: a variant begins with its name"),
         Mistake(

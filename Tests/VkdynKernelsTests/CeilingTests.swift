@@ -64,4 +64,59 @@ import VkdynKernels
         let run = TwinCall<CopyCeiling>(made).run()
         #expect(run.words("result") == run.words("source"))
     }
+
+    @Test func packedChainsAreSumsOfProductsOfTheirBytes() {
+        let (steps, factor, addend) = (5, Int32(bitPattern: 0x80FF_017F), Int32(1_000_003))
+        let result = TwinCall<IntegerCeiling>(
+            .init(result: .unwritten(4 * 9, as: .u32)),
+            .init(chainCount: 9, stepCount: UInt32(steps), factor: factor, addend: addend), .init(packed: true)
+        ).run().words("result")
+        func bytes(_ word: UInt32) -> [Int] { (0..<4).map { Int(Int8(truncatingIfNeeded: word >> (8 * $0))) } }
+        for index in 0..<4 * 9 {
+            var x = UInt32(truncatingIfNeeded: index * 0x9E37_79B9)
+            for _ in 0..<steps {
+                let sum = zip(bytes(x), bytes(UInt32(bitPattern: factor))).reduce(Int(addend)) { $0 + $1.0 * $1.1 }
+                x = UInt32(truncatingIfNeeded: sum)
+            }
+            #expect(result[index] == x)
+        }
+    }
+
+    @Test func integerChainsAreTheClosedFormOfTheirSteps() {
+        let (steps, factor, addend): (Int, UInt32, UInt32) = (37, 0x5DA3_1C8D, 12345)
+        let result = TwinCall<IntegerCeiling>(
+            .init(result: .unwritten(4 * 3, as: .u32)),
+            .init(chainCount: 3, stepCount: UInt32(steps), factor: Int32(bitPattern: factor), addend: Int32(addend)),
+            .init(packed: false)
+        ).run().words("result")
+        // aⁿx + b(1 + a + … + aⁿ⁻¹).
+        var (power, sum) = (UInt32(1), UInt32(0))
+        for _ in 0..<steps { (power, sum) = (power &* factor, sum &+ power) }
+        #expect(result == (0..<12).map { power &* UInt32(truncatingIfNeeded: $0 * 0x9E37_79B9) &+ addend &* sum })
+    }
+
+    @Test func halvesAreSummedFromAQuarterOn() {
+        let (steps, factor) = (600, 0.75)
+        let result = TwinCall<HalfCeiling>(
+            .init(result: .unwritten(4 * 2)),
+            .init(chainCount: 2, stepCount: UInt32(steps), factor: Float(factor), start: 0x3400)
+        ).run().floats("result")
+        for index in 0..<8 {
+            // Bits from 0x3400 on are (1024 + n) / 4096, n below 1024.
+            let exact = (0..<steps).reduce(0.0) { $0 + factor * Double(1024 + index + $1) / 4096 }
+            #expect(abs(Double(result[index]) - exact) < Double(steps) * 0x1p-24 * exact)
+        }
+        #expect(Set(result).count == 8)
+    }
+
+    @Test func onlyActiveGroupsAreCounted() {
+        func result(groups: UInt32, active: UInt32) -> [UInt32] {
+            TwinCall<EmptyDispatch>(
+                .init(result: .words([5, .max, 7])), .init(groupCount: groups, activeCount: active)
+            ).run().words("result")
+        }
+        #expect(result(groups: 3, active: 0) == [5, .max, 7])
+        #expect(result(groups: 3, active: 2) == [6, 0, 7])
+        #expect(result(groups: 1, active: 9) == [6, .max, 7])
+    }
 }

@@ -70,6 +70,32 @@ import VkdynKernels
         }
     }
 
+    /// Every known matrix has a variant in the sources; those that the build left out are chosen by no device.
+    @Test func aMatrixVariantIsNamedWhereTheDeviceAndTheBuildHaveIt() throws {
+        let built = Int8Matmul.interface.variants.map(\.name)
+        let leftOut = Int8Matmul.interface.leftOut.map(\.name)
+        let matrices = IntegerMatrix.known.map { ($0, Int8Matmul.matrixVariant($0)) }
+        #expect((built + leftOut).filter { $0.hasPrefix("matrix_") && !$0.hasPrefix("matrix_emulated") }.sorted()
+            == matrices.map(\.1).sorted())
+        for kind in [DeviceTraits.Kind.discrete, .integrated, .cpu] {
+            for (matrix, name) in matrices {
+                for kernelCase in Int8Matmul.cases {
+                    var traits = DeviceTraits.reference
+                    (traits.kind, traits.integerMatrices) = (kind, [matrix])
+                    let variants = Int8Matmul.variants(
+                        parameters: kernelCase.parameters, constants: kernelCase.constants,
+                        elements: kernelCase.contents.map { $0?.elementType }, traits: traits).map(\.name)
+                    #expect(variants.filter { $0.hasPrefix("matrix_\(matrix.form.rawValue)") }
+                        == (built.contains(name) ? [name] : []))
+                    // For tests, not for speed.
+                    let firstEmulated = try #require(variants.firstIndex { $0.hasPrefix("matrix_emulated") })
+                    #expect(variants[firstEmulated...].allSatisfy { $0.hasPrefix("matrix_emulated") })
+                    #expect(firstEmulated > 0 && variants.contains("general"))
+                }
+            }
+        }
+    }
+
     /// 127² · 2048 lies above 2²⁴: it is rounded once, not summed in f32.
     @Test func groupSumsAreExactBeforeTheyAreRounded() {
         let run = TwinRun<Int8Matmul>.all().first { $0.label.hasSuffix("largest sums") }!

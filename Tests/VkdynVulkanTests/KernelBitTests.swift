@@ -46,6 +46,47 @@ import VkdynReference
         #expect(reasons.contains("it needs buffer views of more than 0 texels"))
     }
 
+    @Test func aVariantThatTheBuildHasLeftOutIsListedWithTheReason() {
+        enum Partial: Kernel {
+            typealias Parameters = Argmax.Parameters
+            typealias Constants = Argmax.Constants
+            typealias Buffers = Argmax.Buffers
+            typealias Contents = Argmax.Contents
+            typealias Elements = Argmax.Elements
+            typealias Views = Argmax.Views
+
+            static var interface: KernelInterface {
+                let whole = Argmax.interface
+                return KernelInterface(
+                    name: "partial", bindings: whole.bindings, parameterWordCount: whole.parameterWordCount,
+                    constantIDs: whole.constantIDs, hasFlavour: whole.hasFlavour, variants: whole.variants,
+                    leftOut: [LeftOutVariant(name: "fast", reason: "the compiler lacks it")])
+            }
+            static func work(_ parameters: Parameters) -> WorkExtent { Argmax.work(parameters) }
+            static func cost(_ call: KernelCall<Partial>) -> Cost { Cost(operations: 0, bytes: 0) }
+            static func twin(_ buffers: Views, _ call: KernelCall<Partial>) {}
+            static var cases: [KernelCase] { Argmax.cases }
+            static var shapes: ShapeSpace { Argmax.shapes }
+            static func makeCase(_ shape: Shape, _ random: inout CaseGenerator) -> KernelCase {
+                Argmax.makeCase(shape, &random)
+            }
+        }
+        let absent = KernelVerifier.absentVariants(Partial.self, .reference)
+        #expect(absent.map(\.kernel) == ["partial"] && absent.map(\.variant) == ["fast"])
+        #expect(absent[0].reason == "the compiler lacks it")
+    }
+
+    @Test func matricesThatADeviceLacksAreNamedAsTheReason() throws {
+        var traits = DeviceTraits.reference
+        for matrix in IntegerMatrix.known {
+            traits.integerMatrices = Set(IntegerMatrix.known.filter { $0 != matrix })
+            let variant = Int8Matmul.matrixVariant(matrix)
+            let absent = KernelVerifier.absentVariants(Int8Matmul.self, traits).filter { $0.variant == variant }
+            let leftOut = Int8Matmul.interface.leftOut.first { $0.name == variant }
+            #expect(absent.map(\.reason) == [leftOut?.reason ?? "it needs \(matrix)"])
+        }
+    }
+
     /// A tenth of what a release is checked with: `vkdyn verify --random 10000`.
     @Test func randomCasesEqualTheirTwins() throws {
         let device = try TestDevice.open()

@@ -59,7 +59,7 @@ import VkdynSchedule
 
     @Test func aFolderThatCannotBeWrittenIsNamed() {
         let file = TuningFile(url: URL(fileURLWithPath: "/proc/none/x.tuning.json"), device: device)
-        let error = #expect(throws: TuningFileError.self) { try file.add(Tuning()) }
+        let error = #expect(throws: CacheFileError.self) { try file.add(Tuning()) }
         #expect(error?.description.contains("/proc/none/x.tuning.json") == true)
     }
 }

@@ -251,6 +251,11 @@ struct Emitter {
                 + "emulatedModule: \(emulated), tile: WorkExtent(\(variant.tile.map(String.init).joined(separator: ", "))), "
                 + "constants: [\(constants)], kinds: [\(kinds)]),\n"
         }.joined()
+        let leftOutLines = kernel.leftOut.map { variant in
+            let reason = "this build's shader compiler lacks \(variant.missing)"
+            return "        LeftOutVariant(name: \"\(variant.name)\", reason: \"\(reason)\"),\n"
+        }.joined()
+        let leftOut = leftOutLines.isEmpty ? "" : ", leftOut: [\n\(leftOutLines)    ]"
         return indent(
             """
             public static let interface = KernelInterface(
@@ -258,7 +263,7 @@ struct Emitter {
             \(bindingLines)    ],
                 parameterWordCount: \(kernel.interface.parameters.count), constantIDs: [\(constantLines)],
                 hasFlavour: \(kernel.interface.usesFlavour), variants: [
-            \(variantLines)    ])
+            \(variantLines)    ]\(leftOut))
             """)
     }
 

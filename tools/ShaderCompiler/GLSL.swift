@@ -28,6 +28,7 @@ func readShader(_ file: String) throws -> String {
 final class GLSLCompiler {
     private let compiler: shaderc_compiler_t
     private let includes: IncludeFolder
+    private var knownExtensions: [String: Bool] = [:]
 
     /// - Parameter includeFolder: where includes are looked for that do not lie beside the file that asks.
     init(includeFolder: String) throws {
@@ -45,7 +46,19 @@ final class GLSLCompiler {
     ///   - definitions: preprocessor macros, name to value.
     /// - Returns: SPIR-V 1.5 (Vulkan 1.2) as words.
     func compile(file: String, definitions: [(String, String)]) throws -> [UInt32] {
-        let source = try readShader(file)
+        try compile(source: readShader(file), file: file, definitions: definitions)
+    }
+
+    /// Whether the compiler knows a GLSL extension, found by a trial.
+    func knows(extension name: String) -> Bool {
+        if let known = knownExtensions[name] { return known }
+        let source = "#version 450\n#extension \(name) : require\nlayout(local_size_x = 1) in;\nvoid main() {}\n"
+        let known = (try? compile(source: source, file: name, definitions: [])) != nil
+        knownExtensions[name] = known
+        return known
+    }
+
+    private func compile(source: String, file: String, definitions: [(String, String)]) throws -> [UInt32] {
         let options = shaderc_compile_options_initialize()
         defer { shaderc_compile_options_release(options) }
         shaderc_compile_options_set_target_env(

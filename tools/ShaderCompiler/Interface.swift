@@ -110,12 +110,20 @@ struct Variant {
     let constants: [(id: Int, bits: UInt32)]
 }
 
+/// A variant that is not compiled, as the compiler lacks an extension that its shader requires.
+struct LeftOutVariant {
+    let name: String
+    /// The GLSL extension.
+    let missing: String
+}
+
 struct KernelSource {
     /// The folder, which is the Swift type.
     let name: String
     /// The shader's stem and trace label.
     let stem: String
     let variants: [Variant]
+    let leftOut: [LeftOutVariant]
     let optionalBindings: Set<String>
     /// Bindings whose shader computes by the element type that a call binds.
     let typedBindings: Set<String>

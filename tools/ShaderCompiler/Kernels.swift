@@ -32,6 +32,7 @@ struct KernelCompiler {
         guard let primary = files.first(where: { URL(fileURLWithPath: $0).lastPathComponent == stem + ".comp" })
         else { throw ShaderError(files[0], "the folder \(name) has no \(stem).comp") }
         var variants: [Variant] = []
+        var leftOut: [LeftOutVariant] = []
         var optional: Set<String> = []
         var typed: Set<String> = []
         var variantConstants: Set<String> = []
@@ -48,6 +49,10 @@ struct KernelCompiler {
                         name: file == primary ? "default" : Naming.suffix(fileStem, of: stem), tile: nil, settings: [])
                 ]
                 : pragmas.variants
+            if let missing = pragmas.requiredExtensions.first(where: { !glsl.knows(extension: $0) }) {
+                leftOut += declared.map { LeftOutVariant(name: $0.name, missing: missing) }
+                continue
+            }
             var modules: [String: CompiledModule] = [:]
             for pragma in declared {
                 let constantNames = pragma.settings.map(\.name).filter { declaresConstant($0, source) }
@@ -78,11 +83,15 @@ struct KernelCompiler {
                         tile: pragma.tile ?? module.interface.localSize, constants: settings))
             }
         }
+        if variants.isEmpty, let first = leftOut.first {
+            throw ShaderError(primary, "this compiler lacks \(first.missing), and no variant does without")
+        }
         // Set by the runtime from what a call binds.
         variantConstants.formUnion(optional.map(KernelSource.presenceName))
         variantConstants.formUnion(typed.map(KernelSource.typeName))
         let source = KernelSource(
-            name: name, stem: stem, variants: variants, optionalBindings: optional, typedBindings: typed,
+            name: name, stem: stem, variants: variants, leftOut: leftOut, optionalBindings: optional,
+            typedBindings: typed,
             constants: variants[0].interface.constants.filter {
                 $0.id < SpecializationConstant.firstReserved && !variantConstants.contains($0.name)
             })
@@ -108,8 +117,10 @@ struct KernelCompiler {
             _ definitions: [(String, String)], allowsDoubles: Bool = false
         ) throws -> (words: [UInt32], interface: ModuleInterface) {
             let words = try glsl.compile(file: file, definitions: definitions)
-            let interface = try Reflection.reflect(words, file: file)
             var module = SPIRVModule(words: words)
+            var readable = module
+            readable.hideMatrixTypes()
+            let interface = try Reflection.reflect(readable.words, file: file)
             module.forbidContraction()
             try Lint.check(module, file: file, allowsDoubles: allowsDoubles)
             try FlavourCheck.check(module, file: file)
@@ -174,7 +185,7 @@ struct KernelCompiler {
                 try require(KernelSource.typeName(name), type: "UInt32", glslType: "uint", "a typed")
             }
         }
-        let names = kernel.variants.map(\.name)
+        let names = kernel.variants.map(\.name) + kernel.leftOut.map(\.name)
         if Set(names).count != names.count {
             let twice = names.first { name in names.filter { $0 == name }.count > 1 } ?? ""
             throw ShaderError(kernel.variants[0].file, "two variants have the name \(twice)")
@@ -187,6 +198,8 @@ struct Pragmas {
     var variants: [VariantPragma] = []
     var optionalBindings: [String] = []
     var typedBindings: [String] = []
+    /// GLSL extensions without which the shader's variants are left out.
+    var requiredExtensions: [String] = []
 
     /// Whether a line is `#pragma vkdyn`, however it is spaced; what follows may still be wrong.
     static func isPragma(_ line: Substring) -> Bool {
@@ -208,6 +221,11 @@ struct Pragmas {
                 optionalBindings += arguments
             case "typed":
                 typedBindings += arguments
+            case "requires":
+                for name in arguments where name.range(of: #"^GL_\w+$"#, options: .regularExpression) == nil {
+                    throw ShaderError(file, line: index + 1, "expected the name of a GLSL extension, found \(name)")
+                }
+                requiredExtensions += arguments
             case "variant":
                 guard let name = arguments.first, !name.contains("=") else {
                     throw ShaderError(file, line: index + 1, "a variant begins with its name")

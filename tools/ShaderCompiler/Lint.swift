@@ -17,6 +17,7 @@ enum Lint {
         var breaches: [(place: (file: String, line: Int)?, message: String)] = []
         var extendedSet: UInt32?
         var floatTypes: Set<UInt32> = []
+        var integerWidths: [UInt32: UInt32] = [:]
         var refusedTypes: [UInt32: String] = [:]
         func refuse(_ message: String) { breaches.append((place, message)) }
         for instruction in module.instructions {
@@ -44,6 +45,18 @@ enum Lint {
             case SpvOpTypeMatrix:
                 refusedTypes[instruction.operand(0)] = "a matrix: the order of its products' sums is the driver's"
                 refuse(refusedTypes[instruction.operand(0)]!)
+            case SpvOpTypeInt:
+                integerWidths[instruction.operand(0)] = instruction.operand(1)
+            case let opcode where CooperativeMatrix.types.contains(opcode.rawValue):
+                let (type, component) = (instruction.operand(0), instruction.operand(1))
+                if floatTypes.contains(component) {
+                    refusedTypes[type] = "a cooperative matrix of floats: its products' sums have no fixed order"
+                } else if let width = integerWidths[component], width != 8, width != 32 {
+                    refusedTypes[type] = "a cooperative matrix of \(width)-bit integers: int8 and int32 are exact"
+                }
+                if let message = refusedTypes[type] { refuse(message) }
+            case let opcode where CooperativeMatrix.operations.contains(opcode.rawValue):
+                if CooperativeMatrix.saturates(instruction) { refuse("a sum of matrices that saturates has an order") }
             case SpvOpTypeVector where floatTypes.contains(instruction.operand(1)):
                 floatTypes.insert(instruction.operand(0))
                 refusedTypes[instruction.operand(0)] = refusedTypes[instruction.operand(1)]

@@ -17,6 +17,12 @@ enum Main {
                 "Registry.swift": emitter.registry(),
             ]
             try write(files, to: arguments[1])
+            for kernel in kernels {
+                for variant in kernel.leftOut {
+                    let note = "variant \(variant.name) left out: this compiler lacks \(variant.missing)"
+                    FileHandle.standardError.write(Data("note: \(kernel.stem): \(note)\n".utf8))
+                }
+            }
         } catch {
             FileHandle.standardError.write(Data("\(error)\n".utf8))
             exit(1)

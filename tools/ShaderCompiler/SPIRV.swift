@@ -18,6 +18,19 @@ struct Instruction {
     }
 }
 
+/// SPIR-V's numbers of cooperative matrices (SPV_NV_cooperative_matrix, SPV_KHR_cooperative_matrix): not every
+/// distribution's headers have both.
+enum CooperativeMatrix {
+    static let types: Set<UInt32> = [5358, 4456]
+    /// Load, store, multiply-add, length.
+    static let operations: Set<UInt32> = [5359, 5360, 5361, 5362, 4457, 4458, 4459, 4460]
+
+    /// Whether a multiply-add cuts its sums off at the largest number, so that their order matters.
+    static func saturates(_ instruction: Instruction) -> Bool {
+        instruction.opcode.rawValue == 4459 && instruction.operandCount > 5 && instruction.operand(5) & 0x10 != 0
+    }
+}
+
 /// A SPIR-V module as its header and instructions.
 struct SPIRVModule {
     private(set) var header: [UInt32]
@@ -63,6 +76,15 @@ struct SPIRVModule {
         let types = SpvOpTypeVoid.rawValue...SpvOpTypeForwardPointer.rawValue
         guard let position = instructions.firstIndex(where: { types.contains($0.opcode.rawValue) }) else { return }
         instructions.insert(contentsOf: decorations, at: position)
+    }
+
+    /// Declares vectors in place of cooperative matrices, which older reflection cannot read and never has to.
+    mutating func hideMatrixTypes() {
+        instructions = instructions.map { instruction in
+            guard CooperativeMatrix.types.contains(instruction.opcode.rawValue) else { return instruction }
+            let words = [4 << 16 | SpvOpTypeVector.rawValue, instruction.operand(0), instruction.operand(1), 4]
+            return Instruction(opcode: SpvOpTypeVector, words: words[...])
+        }
     }
 
     /// Removes names and source text, which only reflection needs.

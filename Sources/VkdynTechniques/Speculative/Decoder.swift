@@ -33,19 +33,19 @@ public final class Decoder: @unchecked Sendable {
     }
 
     public let configuration: Configuration
-    private let device: any Device
-    private let recorder: RoundRecorder
+    let device: any Device
+    let recorder: RoundRecorder
     /// Tokens that prompt and output may take together, in the target and in the draft.
-    private let context: Int
-    private let draftContext: Int
+    let context: Int
+    let draftContext: Int
     private let prefillLength: Int
     private var prefills: [(isDraft: Bool, plan: any PreparedPlan)] = []
     private var rounds: [Int: any PreparedPlan] = [:]
     /// Every plan made so far, for tests that check them.
     public private(set) var plans: [Plan] = []
 
-    private var buffers: SequenceBuffers { recorder.buffers }
-    private var maximumDraftLength: Int {
+    var buffers: SequenceBuffers { recorder.buffers }
+    var maximumDraftLength: Int {
         configuration.draft == nil ? 0 : DraftSchedule(configuration.schedule).maximum
     }
 
@@ -102,7 +102,7 @@ public final class Decoder: @unchecked Sendable {
         prompt: [Int], options: GenerationOptions, onTokens: ([Int]) -> Void = { _ in },
         isCancelled: () -> Bool = { false }
     ) throws -> Generation {
-        try check(prompt, options)
+        try check(prompt)
         let choice = options.choice ?? configuration.choice
         precondition(choice.kind == configuration.choice.kind, "plans were made for another kind of choice")
         var telemetry = GenerationTelemetry()
@@ -128,21 +128,27 @@ public final class Decoder: @unchecked Sendable {
                 break
             }
             let length = prompt.count + tokens.count
-            let draftLength = configuration.draft == nil
-                ? 0 : schedule.next(room: room - tokens.count, draftRoom: draftContext - length)
+            let draftLength = HostSpans.measure(.sample, "draft length") {
+                configuration.draft == nil
+                    ? 0 : schedule.next(room: room - tokens.count, draftRoom: draftContext - length)
+            }
             try round(draftLength: draftLength).run()
             let outcome = try readOutcome(from: length, atMost: draftLength + 1)
-            telemetry.rounds += 1
-            telemetry.draftedTokens += outcome.drafted
-            telemetry.acceptedTokens += outcome.accepted
-            schedule.record(drafted: outcome.drafted, accepted: outcome.accepted)
-            var emitted = Array(outcome.tokens.prefix(room - tokens.count))
-            let stop = emitted.firstIndex { options.stopTokens.contains($0) }
-            if let stop { emitted.removeSubrange((stop + 1)...) }
-            tokens += emitted
-            lastRow = emitted.count - 1
+            let (emitted, isStopped) = HostSpans.measure(.sample, "outcome") {
+                telemetry.rounds += 1
+                telemetry.draftedTokens += outcome.drafted
+                telemetry.acceptedTokens += outcome.accepted
+                telemetry.acceptance.record(drafted: outcome.drafted, accepted: outcome.accepted)
+                schedule.record(drafted: outcome.drafted, accepted: outcome.accepted)
+                var emitted = Array(outcome.tokens.prefix(room - tokens.count))
+                let stop = emitted.firstIndex { options.stopTokens.contains($0) }
+                if let stop { emitted.removeSubrange((stop + 1)...) }
+                tokens += emitted
+                lastRow = emitted.count - 1
+                return (emitted, stop != nil)
+            }
             callbackTime += clock.measure { onTokens(emitted) }
-            if stop != nil {
+            if isStopped {
                 reason = .stopToken
                 break generation
             }
@@ -159,7 +165,7 @@ public final class Decoder: @unchecked Sendable {
 
     // MARK: Parts
 
-    private func check(_ prompt: [Int], _ options: GenerationOptions) throws(GenerationError) {
+    func check(_ prompt: [Int]) throws(GenerationError) {
         if prompt.isEmpty { throw .emptyPrompt }
         let vocabulary = recorder.target.vocabularySize
         if let token = prompt.first(where: { !(0..<vocabulary).contains($0) }) {
@@ -170,7 +176,7 @@ public final class Decoder: @unchecked Sendable {
         }
     }
 
-    private func writeState(_ prompt: [Int], _ choice: TokenChoice) throws(DeviceError) {
+    func writeState(_ prompt: [Int], _ choice: TokenChoice) throws(DeviceError) {
         try device.write(SequenceState(length: UInt32(prompt.count)), to: buffers.state)
         try device.write(prompt.map(UInt32.init), to: buffers.tokens)
         var parameters = SamplingParameters(temperature: 1, topP: 1)
@@ -185,7 +191,7 @@ public final class Decoder: @unchecked Sendable {
         try device.write(parameters, to: buffers.sampling)
     }
 
-    private func readPrompt(_ count: Int, _ isCancelled: () -> Bool) throws(DeviceError) {
+    func readPrompt(_ count: Int, _ isCancelled: () -> Bool) throws(DeviceError) {
         try preparePrefills()
         // A prompt that a draft has no positions for leaves the draft out of this generation.
         for prefill in prefills where !prefill.isDraft || count <= draftContext {
@@ -203,8 +209,10 @@ public final class Decoder: @unchecked Sendable {
         var roles = [false]
         if case .model = configuration.draft { roles.append(true) }
         for isDraft in roles {
-            let recording = recorder.prefill(draft: isDraft, capacity: prefillLength)
-            prefills.append((isDraft, try prepare(recording, isDraft ? "draft_prefill" : "prefill")))
+            let plan = try prepare(isDraft ? "draft_prefill" : "prefill") {
+                recorder.prefill(draft: isDraft, capacity: prefillLength)
+            }
+            prefills.append((isDraft, plan))
         }
     }
 
@@ -213,14 +221,16 @@ public final class Decoder: @unchecked Sendable {
         // The last, shorter rounds use the pipelines of the others; the heuristic's rounds are of every length.
         var capacity = maximumDraftLength + 1
         if case .heuristic = configuration.schedule { capacity = draftLength + 1 }
-        let plan = try prepare(recorder.round(draftLength: draftLength, capacity: capacity), "round\(draftLength)")
+        let plan = try prepare("round\(draftLength)") { recorder.round(draftLength: draftLength, capacity: capacity) }
         rounds[draftLength] = plan
         return plan
     }
 
-    private func prepare(_ recording: Recording, _ label: String) throws(DeviceError) -> any PreparedPlan {
-        let plan = try Plan(
-            recording, label: label, traits: device.traits, flavour: configuration.flavour, tuning: device.tuning)
+    func prepare(_ label: String, _ record: () -> Recording) throws(DeviceError) -> any PreparedPlan {
+        let plan = try HostSpans.measure(.plan, label) { () throws(DeviceError) in
+            try Plan(
+                record(), label: label, traits: device.traits, flavour: configuration.flavour, tuning: device.tuning)
+        }
         plans.append(plan)
         return try device.prepare(plan)
     }

@@ -79,6 +79,8 @@ public struct GenerationTelemetry: Sendable, Equatable {
     public var rounds = 0
     public var draftedTokens = 0
     public var acceptedTokens = 0
+    /// What became of the drafts, position by position.
+    public var acceptance = DraftAcceptance()
     /// Submits and readbacks after the prompt was read.
     public var submits = 0
     public var readbacks = 0

@@ -33,7 +33,7 @@ struct RoundRecorder {
     /// Reads up to `capacity` committed tokens into a model's cache, all but the last token of the sequence.
     func prefill(draft isDraft: Bool, capacity: Int) -> Recording {
         var recording = Recording()
-        recording.scope(isDraft ? "draft" : "target") { recording in
+        recording.scope(isDraft ? "draft_prefill" : "prefill") { recording in
             let pass = begin(
                 &recording, isDraft ? .draft : .target, capacity: capacity, isIndirect: true, holdsBack: true)
             if isDraft, case .model(let model) = draft, let draftCache {
@@ -49,26 +49,54 @@ struct RoundRecorder {
     /// - Parameter capacity: rows the verifying pass provides for; its bits do not depend on it.
     func round(draftLength: Int, capacity: Int) -> Recording {
         var recording = Recording()
-        var probabilities: Buffer?
-        var isCountKnown = true
-        if draftLength > 0 {
-            switch draft {
-            case .model(let model):
-                probabilities = recordDrafts(&recording, model, draftLength)
-                isCountKnown = !stopsByConfidence
-            case .promptLookup(let maximumLength):
+        let probabilities = recordProposals(&recording, draftLength)
+        let isIndirect = draftLength > 0 && !isDraftCountKnown
+        let pass = recording.scope("verify") { recordVerification(&$0, capacity: capacity, isIndirect: isIndirect) }
+        recording.scope("accept") { recordAcceptance(&$0, pass, draftProbabilities: probabilities) }
+        return recording
+    }
+
+    /// The part of a round that drafts, alone: for measurements.
+    func drafting(draftLength: Int) -> Recording {
+        var recording = Recording()
+        _ = recordProposals(&recording, draftLength)
+        return recording
+    }
+
+    /// The part of a round that verifies and accepts `rows` − 1 drafts, which are there already, alone: for
+    /// measurements. The rejection rule, which needs the drafts' probabilities, has no such part.
+    func verification(rows: Int) -> Recording {
+        precondition(!choice.usesRejection, "no drafts, no probabilities of them")
+        var recording = Recording()
+        let isIndirect = rows > 1 && !isDraftCountKnown
+        let pass = recording.scope("verify") { recordVerification(&$0, capacity: rows, isIndirect: isIndirect) }
+        recording.scope("accept") { recordAcceptance(&$0, pass, draftProbabilities: nil) }
+        return recording
+    }
+
+    /// Whether the host knows how many drafts there will be.
+    private var isDraftCountKnown: Bool {
+        switch draft {
+        case .model: !stopsByConfidence
+        case .promptLookup: false
+        case nil: true
+        }
+    }
+
+    /// - Returns: the drafts' probabilities, as `recordDrafts` has them.
+    private func recordProposals(_ recording: inout Recording, _ draftLength: Int) -> Buffer? {
+        guard draftLength > 0 else { return nil }
+        switch draft {
+        case .model(let model): return recordDrafts(&recording, model, draftLength)
+        case .promptLookup(let maximumLength):
+            recording.scope("draft") { recording in
                 recording.dispatch(
                     PromptLookup.self, "prompt_lookup", .init(sequence: buffers.state, tokens: buffers.tokens),
                     .init(maxNgram: UInt32(maximumLength), maxDrafts: UInt32(draftLength)))
-                isCountKnown = false
-            case nil: break
             }
+        case nil: break
         }
-        recording.scope("verify") { recording in
-            recordVerification(
-                &recording, capacity: capacity, isIndirect: !isCountKnown, draftProbabilities: probabilities)
-        }
-        return recording
+        return nil
     }
 
     // MARK: Parts
@@ -106,7 +134,7 @@ struct RoundRecorder {
         if usesRejection {
             // Each draft's probabilities have a row of their own, so the token that the last round left unread is
             // read in a pass without logits.
-            recording.scope("draft_catch_up") { recording in
+            recording.scope("draft") { recording in
                 let pass = begin(&recording, .draft, capacity: 1, isIndirect: true, holdsBack: true)
                 _ = model.recordHidden(into: &recording, pass: pass, cache: draftCache)
             }
@@ -140,13 +168,19 @@ struct RoundRecorder {
         return all
     }
 
+    /// The target over the last token and the drafts; its logits are in `buffers.logits`.
     private func recordVerification(
-        _ recording: inout Recording, capacity: Int, isIndirect: Bool, draftProbabilities: Buffer?
-    ) {
-        let vocabulary = target.vocabularySize
+        _ recording: inout Recording, capacity: Int, isIndirect: Bool
+    ) -> DecoderPass {
         let pass = begin(&recording, .target, capacity: capacity, isIndirect: isIndirect)
         let hidden = target.recordHidden(into: &recording, pass: pass, cache: targetCache)
         target.recordLogits(into: &recording, hidden: hidden, rows: pass.rows, logits: buffers.logits)
+        return pass
+    }
+
+    /// The target's choice in each row, and how many drafts agree with it.
+    private func recordAcceptance(_ recording: inout Recording, _ pass: DecoderPass, draftProbabilities: Buffer?) {
+        let vocabulary = target.vocabularySize
         guard choice.usesRejection else {
             let chosen = recordChoice(&recording, pass, logits: buffers.logits, vocabulary: vocabulary)
             recording.dispatch(

@@ -46,7 +46,8 @@ public struct SpeculativeFolders: Sendable {
     ///   `vocab_size` differs; `VocabularyMismatch`.
     public init(target source: ModelSource, draft choice: DraftChoice?) throws {
         target = try ModelFolder(Self.path(source, shipped: "prose-target"))
-        tokenizer = try Tokenizer(folder: target.path)
+        let targetPath = target.path
+        tokenizer = try HostSpans.measure(.load, "tokenizer") { try Tokenizer(folder: targetPath) }
         let draftPath: String? =
             switch choice {
             case .shipped: try Self.path(.shipped, shipped: "prose-draft")
@@ -56,7 +57,10 @@ public struct SpeculativeFolders: Sendable {
         draft = try draftPath.map { try ModelFolder($0) }
         usesPromptLookup = choice == .promptLookup
         guard let draft else { return }
-        try VocabularyCheck.requireEqual(target: tokenizer, draft: try Tokenizer(folder: draft.path))
+        let tokenizer = tokenizer
+        try HostSpans.measure(.load, "draft's tokenizer") {
+            try VocabularyCheck.requireEqual(target: tokenizer, draft: try Tokenizer(folder: draft.path))
+        }
         let sizes = try [target, draft].map { try $0.config.root.integer("vocab_size") }
         guard sizes[0] == sizes[1] else {
             throw draft.config.root.error("vocab_size", "is \(sizes[1]), expected the target's \(sizes[0])")
