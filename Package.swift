@@ -127,7 +127,7 @@ let package = Package(
             name: "VkdynModelsTests",
             dependencies: [
                 "VkdynCore", "VkdynFormats", "VkdynImage", "VkdynModels", "VkdynReference", "VkdynSchedule",
-                "VkdynTechniques", "VkdynVulkan",
+                "VkdynTechniques", "VkdynVulkan", "TestSupport",
             ], exclude: ["Fixtures"]),
         .testTarget(
             name: "VkdynTests",

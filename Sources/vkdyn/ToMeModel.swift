@@ -57,9 +57,10 @@ struct ToMeModel {
         case .folder(let folder): return try folder.load(on: device, weightType: weightType, progress: progress)
         case .seed(let seed):
             let source = SeededWeights(seed: seed, byteCount: configuration.parameterCount * 4)
-            return try VisionTransformer(
-                configuration: configuration,
-                loader: WeightLoader(checkpoint: source, device: device, weightType: weightType, progress: progress))
+            let loader = WeightLoader(checkpoint: source, device: device, weightType: weightType, progress: progress)
+            return try HostSpans.measure(.load, name) {
+                try VisionTransformer(configuration: configuration, loader: loader)
+            }
         }
     }
 
@@ -75,7 +76,7 @@ struct ToMeModel {
     func images(_ options: RunToMe) throws -> [ToMeImage] {
         var paths = options.image
         if paths.isEmpty, case .seed(let seed) = weights {
-            return (0..<options.batch).map { index in
+            return (0..<options.batchSize).map { index in
                 var random = CaseGenerator(seed: seed &+ UInt64(index) &+ 1)
                 return ToMeImage(
                     name: "seed \(seed), image \(index)",
@@ -84,31 +85,51 @@ struct ToMeModel {
             }
         }
         if paths.isEmpty, case .folder(let folder) = weights {
-            paths = try Self.pictures(in: folder.path + "/images")
+            paths = try Self.pictures(in: folder.path + "/examples")
             if paths.isEmpty { throw SetupError("--image is missing: \(folder.path) holds no images of its own") }
         }
-        guard configuration.channelCount == 3 else {
-            throw SetupError(
-                "--model \(name): takes images of \(configuration.channelCount) channels; "
-                    + "vkdyn reads red, green and blue"
-            )
-        }
         let preprocessing = try preprocessing()
-        return try paths.map { path throws(FormatError) in
-            let seen = preprocessing.cropped(try ImagePreprocessing.picture(path: path))
-            let tensor = preprocessing.normalized(seen)
-            guard tensor.width == configuration.imageWidth, tensor.height == configuration.imageHeight else {
-                throw FormatError(
-                    file: path,
-                    problem: "became \(tensor.width)×\(tensor.height) pixels by the model's preprocessing; expected "
-                        + "\(configuration.imageWidth)×\(configuration.imageHeight)")
-            }
-            return ToMeImage(name: path, patches: configuration.patches(of: tensor.values), picture: seen)
+        return try paths.map { path in
+            try prepared(try ImagePreprocessing.picture(path: path), name: path, preprocessing)
         }
     }
 
+    /// What the model's folder holds of pictures that it was not trained on, with their classes.
+    func heldOut() throws -> (images: [ToMeImage], labels: [Int]) {
+        guard case .folder(let folder) = weights else {
+            throw SetupError("--accuracy needs a model with held-out images; \(name) has none")
+        }
+        guard HeldOutImages.exist(in: folder.path) else {
+            throw SetupError(
+                "--accuracy: \(folder.path) holds no heldout.json, which names held-out images and their classes")
+        }
+        let heldOut = try HeldOutImages(folder: folder.path, classCount: configuration.classCount)
+        let preprocessing = try preprocessing()
+        let images = try heldOut.pictures.enumerated().map { index, picture in
+            try prepared(picture, name: "\(heldOut.path), image \(index)", preprocessing)
+        }
+        return (images, heldOut.labels)
+    }
+
+    private func prepared(_ picture: Image, name: String, _ preprocessing: ImagePreprocessing) throws -> ToMeImage {
+        let seen = preprocessing.cropped(picture)
+        let tensor = preprocessing.normalized(seen)
+        guard tensor.width == configuration.imageWidth, tensor.height == configuration.imageHeight else {
+            throw FormatError(
+                file: name,
+                problem: "became \(tensor.width)×\(tensor.height) pixels by the model's preprocessing; expected "
+                    + "\(configuration.imageWidth)×\(configuration.imageHeight)")
+        }
+        return ToMeImage(name: name, patches: configuration.patches(of: tensor.values), picture: seen)
+    }
+
     /// As the checkpoint says; timm's defaults where there is none.
-    private func preprocessing() throws(FormatError) -> ImagePreprocessing {
+    private func preprocessing() throws -> ImagePreprocessing {
+        guard configuration.channelCount == 3 else {
+            throw SetupError(
+                "--model \(name): takes images of \(configuration.channelCount) channels; vkdyn reads red, green and "
+                    + "blue")
+        }
         switch weights {
         case .folder(let folder): return try ImagePreprocessing(folder: folder.path)
         case .seed:

@@ -91,29 +91,46 @@ extension Console {
             }
             line(text)
         }
-        if !single {
-            for image in unique(report.results.map(\.image)) {
-                line("")
-                heading(image)
-                for result in report.results where result.image == image {
-                    line(pad(result.r.rate.description, width) + "  " + prediction(result))
-                }
-            }
+        if !single { showPredictions(report, Array(rates.dropFirst())) }
+        line("")
+        show(
+            ToMeProof(
+                zeroIsOff: report.summary.zeroIsOff, lockstepDispatches: report.summary.lockstepDispatches,
+                lockstepValues: report.summary.lockstepValues))
+    }
+
+    /// What every image became at every r: a table where it fits, else an image below the other.
+    private func showPredictions(_ report: ToMeReport, _ rates: [String]) {
+        let images = unique(report.results.map(\.image))
+        let texts = images.map { image in report.results.filter { $0.image == image }.map(prediction) }
+        // Files of one folder are told apart by their last part.
+        let ends = images.map { URL(fileURLWithPath: $0).lastPathComponent }
+        let names = Set(ends).count == ends.count ? ends : images
+        let width = names.map(\.count).max() ?? 0
+        let headings = rates.map { "r \($0)" }
+        let widths = headings.indices.map { column in
+            max(headings[column].count, texts.map { $0[column].count }.max() ?? 0)
         }
         line("")
-        switch report.summary.zeroIsOff {
-        case true?: line("r = 0 and merging switched off: the same logits in every bit")
-        case false?: line("r = 0 and merging switched off: logits DIFFER")
-        case nil: break
+        if width + widths.reduce(0, { $0 + $1 + 2 }) <= 118 {
+            func row(_ name: String, _ cells: [String]) -> String {
+                name + String(repeating: " ", count: width - name.count)
+                    + zip(cells, widths).map { "  " + pad($0, $1) }.joined()
+            }
+            heading(row("", headings))
+            for (name, cells) in zip(names, texts) { line(row(name, cells)) }
+            return
         }
-        if let values = report.summary.lockstepValues, let dispatches = report.summary.lockstepDispatches {
-            line("lockstep: \(values) values of \(dispatches) dispatches compared with their twins, 0 bits differ")
+        for (index, cells) in texts.enumerated() {
+            if index > 0 { line("") }
+            heading(names[index])
+            for (rate, cell) in zip(rates, cells) { line(pad(rate, max(4, rates.map(\.count).max() ?? 0)) + "  " + cell) }
         }
     }
 
     private func prediction(_ result: ToMeReport.Result) -> String {
         guard let top = result.top.first else { return "" }
-        return String(format: "%.1f%% ", top.probability * 100) + (top.label ?? "class \(top.index)")
+        return (top.label ?? "class \(top.index)") + String(format: " %.1f%%", top.probability * 100)
     }
 
     private func unique(_ names: [String]) -> [String] {
@@ -121,15 +138,15 @@ extension Console {
         return names.filter { seen.insert($0).inserted }
     }
 
-    private func pad(_ text: String, _ width: Int) -> String {
+    func pad(_ text: String, _ width: Int) -> String {
         String(repeating: " ", count: max(0, width - text.count)) + text
     }
 
-    private func time(_ seconds: Double) -> String {
+    func time(_ seconds: Double) -> String {
         seconds < 1 ? String(format: "%.2f ms", seconds * 1e3) : String(format: "%.3f s", seconds)
     }
 
-    private func count(_ value: Int) -> String {
+    func count(_ value: Int) -> String {
         value < 1_000_000_000
             ? String(format: "%.2f M", Double(value) / 1e6) : String(format: "%.3f G", Double(value) / 1e9)
     }

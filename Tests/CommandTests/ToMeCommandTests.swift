@@ -78,8 +78,10 @@ import VkdynImage
         return path
     }
 
-    private func report(_ arguments: [String]) throws -> Report {
-        let outcome = try Program.run(["run", "tome", "--json", "--repetitions", "1"] + arguments)
+    private func report(_ arguments: [String], shipped: Bool = false) throws -> Report {
+        let outcome = try Program.run(
+            ["run", "tome", "--json", "--repetitions", "1"] + arguments,
+            environment: shipped ? ["VKDYN_MODELS": Program.shipped] : [:])
         #expect(outcome.status == 0, "\(outcome.error)")
         return try JSONDecoder().decode(Report.self, from: Data(outcome.output.utf8))
     }
@@ -177,6 +179,113 @@ import VkdynImage
         ] {
             #expect(outcome.output.contains(word), "\(word) in \(outcome.output)")
         }
+    }
+
+    // MARK: The shipped model
+
+    @Test func theShippedModelReadsItsOwnExamples() throws {
+        let found = try report(["--r", "0,33", "--batch", "10"], shipped: true)
+        #expect(found.results.count == 20 && found.summary.zeroIsOff == true)
+        for (index, result) in found.results.enumerated() {
+            #expect(result.image.hasSuffix("/examples/digit-\(index / 2).png"))
+            #expect(result.top[0].label == "\(index / 2)", "\(result.image) at r \(result.r)")
+        }
+        #expect(found.results[1].tokensPerLayer[3] == 125)
+    }
+
+    private struct Accuracy: Decodable {
+        struct Row: Decodable {
+            let r: Rate?
+            let tokensPerLayer: [Int]
+            let multiplyAdds: Int
+            let correct: Int
+            let wrong: Int
+            let accuracy: Double
+            let changed: Int
+            let secondsPerImage: Double?
+            let predictions: [Int]
+        }
+
+        struct Summary: Decodable {
+            let zeroIsOff: Bool?
+            let batch: Int
+        }
+
+        let labels: [Int]
+        let accuracy: [Row]
+        let summary: Summary
+    }
+
+    /// The shipped model with fewer held-out images: whole rows of its sheet.
+    private func model(rows: Int) throws -> Scratch {
+        let folder = try Scratch(copying: Program.shipped + "/digits-vit")
+        let whole = try Image(path: folder.path + "/heldout.png")
+        var sheet = Image(width: whole.width, height: 8 * rows, color: .black)
+        sheet.draw(whole, x: 0, y: 0)
+        try sheet.writePNG(to: folder.path + "/heldout.png")
+        let path = folder.path + "/heldout.json"
+        let labels = try HeldOutLabels(path).labels.prefix(25 * rows)
+        try """
+            {"image": "heldout.png", "tileWidth": 8, "tileHeight": 8, "columns": 25, "labels": \(Array(labels))}
+            """.write(toFile: path, atomically: true, encoding: .utf8)
+        return folder
+    }
+
+    private struct HeldOutLabels: Decodable {
+        let labels: [Int]
+
+        init(_ path: String) throws {
+            self = try JSONDecoder().decode(Self.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
+        }
+    }
+
+    @Test func accuracyIsCountedOnHeldOutImages() throws {
+        let folder = try model(rows: 2)
+        // One class is wrong on purpose.
+        let labels = try HeldOutLabels(folder.path + "/heldout.json").labels
+        try folder.replace("heldout.json", "[\(labels[0]),", "[\((labels[0] + 1) % 10),")
+        let plot = folder.path + "/plot.svg"
+        let arguments = ["run", "tome", "--accuracy", "--model", folder.path, "--r", "0,12,33/33"]
+        let outcome = try Program.run(arguments + ["--json", "--plot", plot])
+        #expect(outcome.status == 0, "\(outcome.error)")
+        let found = try JSONDecoder().decode(Accuracy.self, from: Data(outcome.output.utf8))
+        #expect(found.labels.dropFirst() == labels.dropFirst() && found.summary.batch == 25)
+        #expect(found.accuracy.map(\.r) == [nil, .count(0), .count(12), .text("33/33")])
+        #expect(found.accuracy.map { $0.tokensPerLayer.last } == [257, 257, 161, 191])
+        for row in found.accuracy {
+            #expect(row.predictions.count == 50 && row.correct + row.wrong == 50)
+            #expect(row.correct == zip(row.predictions, found.labels).count { $0 == $1 })
+            #expect(row.accuracy == Double(row.correct) / 50 && row.predictions[0] == labels[0])
+            #expect(row.changed == zip(row.predictions, found.accuracy[0].predictions).count { $0 != $1 })
+            #expect(try #require(row.secondsPerImage) > 0)
+        }
+        #expect(found.accuracy[0].wrong >= 1 && found.accuracy[0].wrong < 5)
+        #expect(found.summary.zeroIsOff == true)
+        // The list has no place on the axis.
+        let svg = try String(contentsOfFile: plot, encoding: .utf8)
+        #expect(svg.components(separatedBy: "<circle class=\"accuracy\"").count == 3)
+        #expect(svg.contains("50 held-out images") && svg.contains("prefers-color-scheme: dark"))
+        let table = try Program.run(arguments)
+        #expect(table.status == 0)
+        for word in ["50 held-out images", "accuracy", "changed", "33/33", "the same logits in every bit"] {
+            #expect(table.output.contains(word), "\(word) in \(table.output)")
+        }
+    }
+
+    @Test func accuracyWithNothingToCompareWith() throws {
+        try expectRefusal(["--accuracy", "--model", model], naming: "--accuracy", model, "heldout.json")
+        let folder = try Scratch(copying: Program.shipped + "/digits-vit")
+        let image = folder.path + "/examples/digit-3.png"
+        try expectRefusal(["--accuracy", "--image", image], naming: "--accuracy", "--image")
+        try expectRefusal(["--accuracy", "--visualize", "x.png"], naming: "--accuracy", "--visualize")
+        try expectRefusal(
+            ["--accuracy", "--model", "vit_tiny_patch16_224", "--seed-weights", "1"], naming: "--seed-weights")
+        try expectRefusal(["--plot", "x.svg"], naming: "--plot", "--accuracy")
+        try expectRefusal(["--accuracy", "--plot", "x.svg", "--r", "8,1/2"], naming: "--plot", "--r")
+        try expectRefusal(["--accuracy", "--plot", "/nowhere/x.svg"], naming: "--plot", "/nowhere/x.svg")
+        try expectRefusal(["--image", image, "--visualize", "/nowhere/x.png"], naming: "--visualize", "/nowhere/x.png")
+        try folder.replace("heldout.json", "\"columns\": 25", "\"columns\": 24")
+        try expectRefusal(["--accuracy", "--model", folder.path], naming: "heldout.json: columns")
     }
 
     // MARK: Refusals

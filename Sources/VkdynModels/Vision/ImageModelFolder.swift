@@ -11,7 +11,9 @@ public struct ImageModelFolder: Sendable {
 
     public init(_ path: String) throws(FormatError) {
         self.path = path
-        config = try ConfigFile(path: path + "/config.json")
+        config = try HostSpans.measure(.load, path) { () throws(FormatError) in
+            try ConfigFile(path: path + "/config.json")
+        }
         let root = config.root
         if root.contains("architecture") {
             configuration = try VisionTransformer.Configuration(timm: root)
@@ -25,7 +27,9 @@ public struct ImageModelFolder: Sendable {
             }
             configuration = try VisionTransformer.Configuration(huggingFace: root)
         }
-        checkpoint = try SafetensorsCheckpoint(folder: path)
+        checkpoint = try HostSpans.measure(.load, path) { () throws(FormatError) in
+            try SafetensorsCheckpoint(folder: path)
+        }
     }
 
     /// - Parameters:
@@ -35,9 +39,10 @@ public struct ImageModelFolder: Sendable {
         on device: any Device, weightType: ElementType? = nil,
         progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> VisionTransformer {
-        try VisionTransformer(
-            configuration: configuration,
-            loader: WeightLoader(checkpoint: checkpoint, device: device, weightType: weightType, progress: progress))
+        let loader = WeightLoader(checkpoint: checkpoint, device: device, weightType: weightType, progress: progress)
+        return try HostSpans.measure(.load, path) {
+            try VisionTransformer(configuration: configuration, loader: loader)
+        }
     }
 
     /// What the checkpoint calls a class: the description where there is one, else the name.

@@ -106,13 +106,24 @@ public struct VisionTransformer: Sendable {
         into recording: inout Recording, batch: ImageBatch, patches: Buffer, reduction: (any TokenReduction)? = nil,
         logits: Buffer
     ) {
-        let c = configuration
-        var tokens = recordEmbedding(into: &recording, batch, patches)
+        var tokens = recording.scope("embed") { recordEmbedding(into: &$0, batch, patches) }
         for (index, layer) in layers.enumerated() {
-            tokens = recording.scope("layer\(index)") { recording in
-                record(layer, index, into: &recording, batch, tokens, reduction)
+            let keys = recording.scope("encode.layer\(index)") {
+                recordAttention(layer, into: &$0, batch, &tokens)
             }
+            if let reduction {
+                tokens = reduction.reduce(tokens, keys: keys, layer: index, batch: batch, into: &recording)
+            }
+            recording.scope("encode.layer\(index)") { recordFeedForward(layer, into: &$0, batch, &tokens) }
         }
+        recording.scope("classify") { recordLogits(into: &$0, batch, tokens, logits) }
+    }
+
+    /// From the tokens after the last layer.
+    private func recordLogits(
+        into recording: inout Recording, _ batch: ImageBatch, _ tokens: ImageTokens, _ logits: Buffer
+    ) {
+        let c = configuration
         if c.pooling == .average {
             var pooled = tokens
             if !c.normsAfterPooling {
@@ -164,39 +175,46 @@ public struct VisionTransformer: Sendable {
         return ImageTokens(hidden: normed ?? hidden, count: c.tokenCount)
     }
 
-    private func record(
-        _ layer: Layer, _ index: Int, into recording: inout Recording, _ batch: ImageBatch, _ input: ImageTokens,
-        _ reduction: (any TokenReduction)?
-    ) -> ImageTokens {
-        let (c, width) = (configuration, configuration.width)
-        var (tokens, rows) = (input, batch.rows(input.count))
-        /// Residual + f, with f's layer scale.
-        func added(_ linear: Linear, _ label: String, _ source: Buffer, _ scale: Buffer?) -> Buffer {
-            guard let scale else {
-                return linear.record(into: &recording, label, source, rows: rows, residual: tokens.hidden)
-            }
-            let result = recording.transient(.f32, count: rows.capacity * width, label + "_scaled")
-            let product = linear.record(into: &recording, label, source, rows: rows)
-            recordScaled(
-                into: &recording, label + "_scaled", product, scale, tokens.hidden, rows, result: result)
-            return result
-        }
+    /// Attention with its norm and residual.
+    /// - Returns: its keys, by which tokens may leave.
+    private func recordAttention(
+        _ layer: Layer, into recording: inout Recording, _ batch: ImageBatch, _ tokens: inout ImageTokens
+    ) -> TokenKeys {
+        let (c, rows) = (configuration, batch.rows(tokens.count))
         let normed = layer.attentionNorm.record(
-            into: &recording, "attention_norm", tokens.hidden, width: width, rows: rows)
+            into: &recording, "attention_norm", tokens.hidden, width: c.width, rows: rows)
         let fused = layer.fused.record(into: &recording, "query_key_value", normed, rows: rows)
         let attended = recordAttention(into: &recording, fused, batch, tokens)
-        tokens.hidden = added(layer.output, "output", attended, layer.attentionScale)
-        if let reduction {
-            let keys = TokenKeys(
-                source: fused, stride: 3 * width, offset: width, headCount: c.headCount, headSize: c.headSize)
-            tokens = reduction.reduce(tokens, keys: keys, layer: index, batch: batch, into: &recording)
-            rows = batch.rows(tokens.count)
-        }
+        tokens.hidden = recordAdded(
+            into: &recording, "output", layer.output, attended, layer.attentionScale, tokens.hidden, rows)
+        return TokenKeys(
+            source: fused, stride: 3 * c.width, offset: c.width, headCount: c.headCount, headSize: c.headSize)
+    }
+
+    /// The feed-forward with its norm and residual.
+    private func recordFeedForward(
+        _ layer: Layer, into recording: inout Recording, _ batch: ImageBatch, _ tokens: inout ImageTokens
+    ) {
+        let (c, rows) = (configuration, batch.rows(tokens.count))
         let middle = layer.feedForwardNorm.record(
-            into: &recording, "feed_forward_norm", tokens.hidden, width: width, rows: rows)
+            into: &recording, "feed_forward_norm", tokens.hidden, width: c.width, rows: rows)
         let up = layer.up.record(into: &recording, "up", middle, rows: rows, activation: c.activation)
-        tokens.hidden = added(layer.down, "down", up, layer.feedForwardScale)
-        return tokens
+        tokens.hidden = recordAdded(
+            into: &recording, "down", layer.down, up, layer.feedForwardScale, tokens.hidden, rows)
+    }
+
+    /// Residual + f, with f's layer scale.
+    private func recordAdded(
+        into recording: inout Recording, _ label: String, _ linear: Linear, _ source: Buffer, _ scale: Buffer?,
+        _ residual: Buffer, _ rows: Counted
+    ) -> Buffer {
+        guard let scale else {
+            return linear.record(into: &recording, label, source, rows: rows, residual: residual)
+        }
+        let result = recording.transient(.f32, count: rows.capacity * configuration.width, label + "_scaled")
+        let product = linear.record(into: &recording, label, source, rows: rows)
+        recordScaled(into: &recording, label + "_scaled", product, scale, residual, rows, result: result)
+        return result
     }
 
     /// - Parameter fused: [rows, 3 · width]: queries, keys, values.

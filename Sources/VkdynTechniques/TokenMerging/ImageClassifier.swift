@@ -65,9 +65,13 @@ public final class ImageClassifier {
         batch = try ImageBatch(
             device: device, capacity: batchSize, configuration: c,
             tokensPerLayer: merging?.tokensPerLayer ?? Array(repeating: c.tokenCount, count: c.layerCount))
-        var recording = Recording()
-        model.record(into: &recording, batch: batch, patches: patches, reduction: merging, logits: logits)
-        plan = try Plan(recording, label: "image", traits: device.traits, tuning: device.tuning)
+        let (batch, patches, logits, merging) = (batch, patches, logits, merging)
+        let label = "images, " + (schedule.map { "r \($0)" } ?? "off")
+        plan = try HostSpans.measure(.plan, label) { () throws(DeviceError) in
+            var recording = Recording()
+            model.record(into: &recording, batch: batch, patches: patches, reduction: merging, logits: logits)
+            return try Plan(recording, label: label, traits: device.traits, tuning: device.tuning)
+        }
         prepared = try device.prepare(plan)
         self.tracesSources = tracesSources
     }

@@ -58,7 +58,7 @@ public struct ToMe: TokenReduction {
         let sets = Self.sets(configuration, tokens.count)
         guard sets.mergedCount(counts[layer]) > 0 else { return tokens }
         let rows = batch.rows(tokens.count)
-        return recording.scope("merge") { recording in
+        return recording.scope("merge.layer\(layer)") { recording in
             let metric = recording.transient(.f32, count: rows.capacity * keys.headSize, "metric")
             recording.dispatch(
                 MatchingMetric.self, "metric", .init(rows: rows.buffer, source: keys.source, result: metric),
