@@ -75,6 +75,7 @@ struct AccuracyPlot {
     var svg: String {
         let work = 0.0...100.0
         let scale = accuracyScale
+        let accuracies = points.map { (r: $0.r, value: $0.accuracy) }
         let times = points.compactMap { point in point.time.map { (r: point.r, value: $0) } }
         let legend = times.isEmpty ? "" : Self.legend
         return """
@@ -86,12 +87,12 @@ struct AccuracyPlot {
             held-out images, in percent</text>
             \(band(scale.range))
             \(lines(from: scale.range, step: scale.step, Self.accuracyArea))
-            \(curve("accuracy", points.map { ($0.r, $0.accuracy) }, scale.range, Self.accuracyArea, digits: 1))
+            \(curve("accuracy", accuracies, scale.range, Self.accuracyArea, digits: 1, labels: -9))
             <text class="title" x="\(Self.text(Self.left))" y="\(Self.text(Self.workArea.top - 20))">Work for an \
             image, in percent of the same model without merging</text>
             \(lines(from: work, step: 25, Self.workArea))
             \(dots(times, work))
-            \(curve("work", points.map { ($0.r, $0.multiplyAdds) }, work, Self.workArea, digits: 0))
+            \(curve("work", points.map { ($0.r, $0.multiplyAdds) }, work, Self.workArea, digits: 0, labels: 19))
             \(legend)
             \(axis)
             </svg>
@@ -113,8 +114,8 @@ struct AccuracyPlot {
         return """
             <rect class="band" x="\(Self.text(Self.left))" y="\(Self.text(top))" \
             width="\(Self.text(Self.right - Self.left))" height="\(Self.text(bottom - top))"/>
-            <text class="note" x="\(Self.text(Self.right))" y="\(Self.text(bottom + 13))" text-anchor="end">shaded: \
-            half a point below merging off</text>
+            <text class="note" x="\(Self.text(Self.right))" y="28" text-anchor="end">shaded: half a point below \
+            merging off</text>
             """
     }
 
@@ -132,9 +133,10 @@ struct AccuracyPlot {
         }.joined(separator: "\n")
     }
 
+    /// - Parameter offset: of labels, down from their points.
     private func curve(
         _ name: String, _ values: [(r: Int, value: Double)], _ range: ClosedRange<Double>,
-        _ area: (top: Double, bottom: Double), digits: Int
+        _ area: (top: Double, bottom: Double), digits: Int, labels offset: Double
     ) -> String {
         let places = values.map { (x: x($0.r), y: y($0.value, range, area), value: $0.value) }
         let path = places.map { "\(Self.text($0.x)),\(Self.text($0.y))" }.joined(separator: " ")
@@ -146,7 +148,7 @@ struct AccuracyPlot {
             labelled = place.x
             parts.append(
                 """
-                <text class="value" x="\(Self.text(place.x))" y="\(Self.text(place.y - 9))" \
+                <text class="value" x="\(Self.text(place.x))" y="\(Self.text(place.y + offset))" \
                 text-anchor="middle">\(Self.text(place.value, digits))</text>
                 """)
         }

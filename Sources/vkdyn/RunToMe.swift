@@ -84,7 +84,9 @@ struct RunToMe: ParsableCommand {
         if visualize != nil, seedWeights != nil, image.isEmpty {
             throw ValidationError("--visualize needs --image")
         }
-        if accuracy, !image.isEmpty { throw ValidationError("--accuracy takes the model's held-out images, not --image") }
+        if accuracy, !image.isEmpty {
+            throw ValidationError("--accuracy takes the model's held-out images, not --image")
+        }
         if accuracy, visualize != nil { throw ValidationError("--accuracy and --visualize: one of the two") }
         if accuracy, seedWeights != nil {
             throw ValidationError("--accuracy needs a trained model; --seed-weights makes one of random weights")
@@ -92,7 +94,7 @@ struct RunToMe: ParsableCommand {
         if let plot {
             guard accuracy else { throw ValidationError("--plot needs --accuracy") }
             guard rates.constants.count > 1 else {
-                throw ValidationError("--plot needs two numbers in --r at least; lists and slopes have no place on its axis")
+                throw ValidationError("--plot needs two numbers in --r; lists and slopes have no place on its axis")
             }
             try OutputFile(plot, option: "--plot").check()
         }

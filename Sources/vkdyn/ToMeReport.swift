@@ -124,7 +124,8 @@ extension Console {
         for (index, cells) in texts.enumerated() {
             if index > 0 { line("") }
             heading(names[index])
-            for (rate, cell) in zip(rates, cells) { line(pad(rate, max(4, rates.map(\.count).max() ?? 0)) + "  " + cell) }
+            let rateWidth = max(4, rates.map(\.count).max() ?? 0)
+            for (rate, cell) in zip(rates, cells) { line(pad(rate, rateWidth) + "  " + cell) }
         }
     }
 

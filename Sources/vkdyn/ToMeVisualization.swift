@@ -51,7 +51,7 @@ struct ToMeVisualization {
         return large
     }
 
-    /// Every region in its mean colour; its outline on its inner side, dark on light and light on dark.
+    /// Every region in its mean colour, outlined.
     private func regions(_ picture: Image, _ map: [UInt32], _ zoom: Int) -> Image {
         let c = configuration
         let merged = MergedRegions(
@@ -64,20 +64,27 @@ struct ToMeVisualization {
                 guard let color = colors[merged[column, row]] else { continue }
                 let (x, y) = (column * width, row * height)
                 drawn.fill(Rectangle(x: x, y: y, width: width, height: height), with: color)
-                let brightness = 3 * Int(color.red) + 6 * Int(color.green) + Int(color.blue)
-                let line = brightness > 1100 ? Color.black : Color.white
+                let line = outline(of: color)
                 let edges = merged.edges(column, row)
+                // A border between two regions is drawn once, by the one right of it or below.
                 if edges.contains(.left) { drawn.fill(Rectangle(x: x, y: y, width: 1, height: height), with: line) }
-                if edges.contains(.right) {
+                if edges.contains(.top) { drawn.fill(Rectangle(x: x, y: y, width: width, height: 1), with: line) }
+                if column == merged.columns - 1 {
                     drawn.fill(Rectangle(x: x + width - 1, y: y, width: 1, height: height), with: line)
                 }
-                if edges.contains(.top) { drawn.fill(Rectangle(x: x, y: y, width: width, height: 1), with: line) }
-                if edges.contains(.bottom) {
+                if row == merged.rows - 1 {
                     drawn.fill(Rectangle(x: x, y: y + height - 1, width: width, height: 1), with: line)
                 }
             }
         }
         return drawn
+    }
+
+    /// Darker than a light region, lighter than a dark one.
+    private func outline(of color: Color) -> Color {
+        let isLight = 3 * Int(color.red) + 6 * Int(color.green) + Int(color.blue) > 1100
+        func shifted(_ channel: UInt8) -> UInt8 { isLight ? channel / 3 : 255 - (255 - channel) / 2 }
+        return Color(red: shifted(color.red), green: shifted(color.green), blue: shifted(color.blue))
     }
 
     private func meanColors(_ picture: Image, _ merged: MergedRegions) -> [Int: Color] {
