@@ -65,7 +65,7 @@ import VkdynVulkan
             let before = SequenceWords(try decoder.sequenceState())
             #expect(before.length == UInt32(tokens.count) && before.drafted == 0)
             #expect(before.targetCached == UInt32(tokens.count - 1) && before.draftCached == before.targetCached)
-            try decoder.prepare(decoder.recorder.round(draftLength: 4, capacity: 5), "round").run()
+            try decoder.prepare("round") { decoder.recorder.round(draftLength: 4, capacity: 5) }.run()
             let rows = 5 * decoder.recorder.target.vocabularySize
             outcomes.append(
                 (
