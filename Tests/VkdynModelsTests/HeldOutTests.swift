@@ -138,13 +138,15 @@ import VkdynVulkan
     ) throws {
         let folder = try TemporaryFolder()
         try write(folder)
-        do {
-            _ = try HeldOutImages(folder: folder.path, classCount: 3)
+        let path = folder.path
+        let found = Result { try HeldOutImages(folder: path, classCount: 3) }
+        guard case .failure(let error) = found else {
             Issue.record("accepted what should name \(words)")
-        } catch let error as FormatError {
-            for word in words { #expect(error.description.contains(word), "\(word) in \(error)") }
-            #expect(!error.description.contains("\n"))
+            return
         }
+        let message = "\(error)"
+        for word in words { #expect(message.contains(word), "\(word) in \(message)") }
+        #expect(!message.contains("\n") && error is FormatError)
     }
 
     @Test func brokenFilesAreNamedWithTheirFields() throws {
