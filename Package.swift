@@ -67,6 +67,7 @@ let package = Package(
         .systemLibrary(name: "CVulkan"),
         .systemLibrary(name: "CShaderc"),
         .systemLibrary(name: "CSPIRVCross"),
+        .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("png"), .linkedLibrary("jpeg")]),
         .target(name: "VkdynCore"),
         .executableTarget(
             name: "ShaderCompiler",
@@ -85,8 +86,10 @@ let package = Package(
         .target(name: "VkdynProfile", dependencies: ["VkdynCore", "VkdynSchedule", "VkdynFormats"]),
         .target(name: "VkdynVulkan", dependencies: ["CVulkan", "VkdynCore", "VkdynSchedule"]),
         .target(name: "VkdynFormats", dependencies: ["VkdynCore"]),
+        .target(name: "VkdynImage", dependencies: ["CImageCodecs", "VkdynCore", "VkdynFormats"]),
         .target(
-            name: "VkdynModels", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats"],
+            name: "VkdynModels",
+            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats", "VkdynImage"],
             resources: [.copy("Shipped")]),
         .target(
             name: "VkdynTechniques",
@@ -101,10 +104,10 @@ let package = Package(
             name: "vkdyn",
             dependencies: [
                 "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference", "VkdynBenchmark", "VkdynProfile",
-                "VkdynVulkan", "VkdynFormats", "VkdynModels", "VkdynTechniques",
+                "VkdynVulkan", "VkdynFormats", "VkdynImage", "VkdynModels", "VkdynTechniques",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
-        .testTarget(name: "CommandTests", dependencies: ["vkdyn"]),
+        .testTarget(name: "CommandTests", dependencies: ["vkdyn", "VkdynFormats", "VkdynImage"]),
         .testTarget(
             name: "VkdynScheduleTests", dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynReference"]),
         .testTarget(
@@ -123,14 +126,18 @@ let package = Package(
         .testTarget(
             name: "VkdynModelsTests",
             dependencies: [
-                "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynSchedule", "VkdynTechniques",
-                "VkdynVulkan",
+                "VkdynCore", "VkdynFormats", "VkdynImage", "VkdynModels", "VkdynReference", "VkdynSchedule",
+                "VkdynTechniques", "VkdynVulkan", "TestSupport",
             ], exclude: ["Fixtures"]),
         .testTarget(
             name: "VkdynTests",
             dependencies: ["Vkdyn", "VkdynCore", "VkdynFormats", "VkdynModels", "VkdynReference", "VkdynTechniques"]),
         .testTarget(name: "ShaderCompilerTests", dependencies: ["VkdynCore", "VkdynKernels"]),
         .testTarget(name: "VkdynKernelsTests", dependencies: ["VkdynKernels", "VkdynCore"]),
-        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats"], exclude: ["Fixtures"]),
+        .testTarget(name: "VkdynFormatsTests", dependencies: ["VkdynFormats", "TestSupport"], exclude: ["Fixtures"]),
+        .testTarget(
+            name: "VkdynImageTests", dependencies: ["VkdynImage", "VkdynFormats", "TestSupport"],
+            exclude: ["Fixtures"]),
+        .target(name: "TestSupport", path: "Tests/Support"),
     ]
 )

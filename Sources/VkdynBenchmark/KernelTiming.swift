@@ -26,7 +26,7 @@ public struct KernelTiming: Sendable {
 
 extension [Double] {
     /// The middle one; between the two middle ones of an even number. 0 where there are none.
-    var median: Double {
+    package var median: Double {
         let sorted = sorted()
         guard !sorted.isEmpty else { return 0 }
         let middle = sorted.count / 2

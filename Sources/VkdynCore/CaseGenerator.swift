@@ -17,15 +17,18 @@ public struct CaseGenerator: RandomNumberGenerator, Sendable {
         return mixed ^ (mixed >> 31)
     }
 
+    /// One float with a mantissa of full length, of either sign, below `scale` in magnitude.
+    public mutating func float(scale: Float) -> Float {
+        let unit = Float(sign: .plus, exponent: -23, significand: 1)
+        return Float(Int32(truncatingIfNeeded: next() >> 40) - (1 << 23)) * unit * scale
+    }
+
     /// Floats with mantissas of full length, of both signs, below `scale` in magnitude.
     ///
     /// - Parameter mayBeRare: false for most of what is drawn in many parts that all reach the same results, where one
     ///   part in six would make NaN of nearly every case: every NaN equals every NaN, and such a case checks nothing.
     public mutating func floats(_ count: Int, scale: Float = 1, mayBeRare: Bool = true) -> [Float] {
-        var values = (0..<count).map { _ in
-            let unit = Float(Int32(truncatingIfNeeded: next() >> 40) - (1 << 23)) * Float(sign: .plus, exponent: -23, significand: 1)
-            return unit * scale
-        }
+        var values = (0..<count).map { _ in float(scale: scale) }
         if isAdversarial, mayBeRare, count > 0, isOne(in: 6) { addRareValues(to: &values) }
         return values
     }

@@ -5,7 +5,7 @@ public import VkdynSchedule
 
 /// Moves a checkpoint's tensors to a device, in the layouts that kernels read.
 public struct WeightLoader {
-    public let checkpoint: SafetensorsCheckpoint
+    public let checkpoint: any WeightSource
     public let device: any Device
     /// The storage type of matrices; nil keeps the checkpoint's own. Tables of positions stay as they are under int8.
     public let weightType: ElementType?
@@ -17,14 +17,14 @@ public struct WeightLoader {
     public private(set) var parameterCount = 0
 
     public init(
-        checkpoint: SafetensorsCheckpoint, device: any Device, weightType: ElementType?,
+        checkpoint: any WeightSource, device: any Device, weightType: ElementType?,
         progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) {
         self.checkpoint = checkpoint
         self.device = device
         self.weightType = weightType
         self.progress = progress
-        totalBytes = checkpoint.files.reduce(0) { $0 + $1.byteCount }
+        totalBytes = checkpoint.byteCount
     }
 
     /// A linear layer, or several over one input side by side.
@@ -38,44 +38,50 @@ public struct WeightLoader {
         var matrices: [TensorView] = []
         var bias: [Float] = []
         for (name, count) in zip(names, outputs) {
-            let matrix = try checkpoint.tensor(name + ".weight")
-            try matrix.requireShape([count, inputs])
-            matrices.append(matrix)
-            if hasBias {
-                let tensor = try checkpoint.tensor(name + ".bias")
-                try tensor.requireShape([count])
-                bias += try finiteFloats(tensor)
-                try tally(tensor)
-            }
+            matrices.append(try checkpoint.tensor(name + ".weight", shape: [count, inputs]))
+            if hasBias { bias += try floats(name + ".bias", shape: [count]) }
         }
         return try linear(matrices, bias: bias, label: label)
+    }
+
+    /// A convolution whose windows neither overlap nor leave gaps, as a linear layer over windows in the order of
+    /// [channels, height, width].
+    public mutating func windows(
+        _ name: String, channels: Int, height: Int, width: Int, outputs: Int, hasBias: Bool, label: String
+    ) throws -> Linear {
+        let kernel = try checkpoint.tensor(name + ".weight", shape: [outputs, channels, height, width])
+        let bias = hasBias ? try floats(name + ".bias", shape: [outputs]) : []
+        return try linear([try kernel.reshaped([outputs, channels * height * width])], bias: bias, label: label)
     }
 
     /// A matrix of tokens, [vocabulary, width], packed so that it serves as embedding and as output projection.
     public mutating func tokenTable(
         _ name: String, vocabulary: Int, width: Int, label: String
     ) throws -> Linear {
-        let matrix = try checkpoint.tensor(name)
-        try matrix.requireShape([vocabulary, width])
-        return try linear([matrix], bias: [], label: label)
+        try linear([try checkpoint.tensor(name, shape: [vocabulary, width])], bias: [], label: label)
     }
 
     /// A vector as f32.
     public mutating func vector(_ name: String, count: Int, label: String) throws -> Buffer {
-        let tensor = try checkpoint.tensor(name)
-        try tensor.requireShape([count])
+        try device.makeBuffer(.floats(try floats(name, shape: [count])), label: label)
+    }
+
+    /// A tensor on the host, widened to f32.
+    public mutating func floats(_ name: String, shape: [Int]) throws -> [Float] {
+        let tensor = try checkpoint.tensor(name, shape: shape)
         try tally(tensor)
-        return try device.makeBuffer(.floats(try finiteFloats(tensor)), label: label)
+        try tensor.requireFinite()
+        return try tensor.floats()
     }
 
     /// Rows of a table from `firstRow` on, [rows, width], in the storage type.
     public mutating func table(
         _ name: String, rows: Int, width: Int, droppingFirst firstRow: Int, label: String
     ) throws -> Buffer {
-        let tensor = try checkpoint.tensor(name)
-        try tensor.requireShape([rows, width])
+        let tensor = try checkpoint.tensor(name, shape: [rows, width])
         try tally(tensor)
-        let values = try finiteFloats(tensor)
+        try tensor.requireFinite()
+        let values = try tensor.floats()
         return try device.makeBuffer(
             .floats(Array(values[(firstRow * width)...]), as: tableType ?? tensor.elementType), label: label)
     }
@@ -114,12 +120,6 @@ public struct WeightLoader {
     }
 
     private var tableType: ElementType? { weightType == .i8 ? nil : weightType }
-
-    private func finiteFloats(_ tensor: TensorView) throws -> [Float] {
-        try tensor.requireElementType([.f32, .f16, .bf16])
-        try tensor.requireFinite()
-        return try tensor.floats()
-    }
 
     private mutating func tally(_ tensor: TensorView) throws {
         parameterCount += tensor.elementCount

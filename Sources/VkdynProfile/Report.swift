@@ -111,9 +111,9 @@ extension Profile.Mode {
 }
 
 /// Text that becomes part of a page.
-enum HTML {
+package enum HTML {
     /// For text and for quoted attributes.
-    static func escaped(_ text: String) -> String {
+    package static func escaped(_ text: String) -> String {
         var result = ""
         result.reserveCapacity(text.utf8.count)
         for scalar in text.unicodeScalars {

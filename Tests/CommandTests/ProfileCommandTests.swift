@@ -71,6 +71,20 @@ import Testing
         #expect(document.peakDeviceBytes > 10_000_000)
     }
 
+    @Test func everyPhaseOfMergingRunsIsNamed() throws {
+        let document = try document(["tome", "--r", "0,8", "--repetitions", "1", "--batch", "10"])
+        let phases = ["open", "load", "image", "plan", "record", "submit", "wait", "read", "write", "output"]
+        #expect(Set(document.spans.map(\.phase)) == Set(phases))
+        #expect(document.plans.map(\.label) == ["images, off", "images, r 0", "images, r 8"])
+        #expect(document.plans.allSatisfy { $0.runCount == 2 })
+        let (off, merging) = (document.plans[0], document.plans[2])
+        #expect(Set(off.steps.map(\.phase)) == ["embed", "encode", "classify"])
+        #expect(Set(merging.steps.map(\.phase)) == ["embed", "encode", "merge", "classify"])
+        let merges = merging.steps.filter { $0.phase == "merge" }
+        #expect(merges.count == merging.steps.count - off.steps.count)
+        #expect((0..<8).allSatisfy { layer in merges.contains { $0.label == "merge.layer\(layer).hidden" } })
+    }
+
     @Test func isolatedStampsEveryDispatchBehindABarrier() throws {
         let document = try document(["--isolated"] + speculative)
         #expect(document.mode == "isolated")

@@ -17,6 +17,47 @@ import VkdynKernels
         }
     }
 
+    /// Half an ulp of the product, and half of the sum.
+    @Test func scaledAdd() {
+        for run in TwinRun<ScaledAdd>.all() {
+            let width = Int(run.parameters.width)
+            let (source, scale) = (run.before[1]!.floats, run.before[2]!.floats)
+            let (residual, result) = (run.before[3]?.floats, run.after[4]!.floats)
+            let count = run.rowCount * width
+            let wrong = (0..<count).filter { i in
+                let product = Double(source[i]) * Double(scale[i % width])
+                // f32 overflows where double does not.
+                if abs(product) >= 3.4e38, product.isFinite { return false }
+                let sum = product + Double(residual?[i] ?? 0)
+                if abs(sum) >= 3.4e38, sum.isFinite { return false }
+                return !agrees(result[i], sum, bound: (ulp(product) + ulp(sum)) / 2 + 0x1p-149)
+            }
+            #expect(wrong.isEmpty, "\(run.label)")
+            #expect(isUntouched(run, 4, from: count), "\(run.label)")
+        }
+    }
+
+    @Test func assembleTokens() {
+        for run in TwinRun<AssembleTokens>.all() {
+            let p = run.parameters
+            let (prefix, patches, width) = (Int(p.prefixCount), Int(p.patchCount), Int(p.width))
+            let (source, positions) = (run.before[1]!.floats, run.before[2]!.floats)
+            let (tokens, result) = (run.before[3]?.floats ?? [], run.after[4]!.floats)
+            // In the order of the result: all images' tokens one after another.
+            var expected: [Double] = []
+            for image in 0..<run.rowCount {
+                expected += tokens.map(Double.init)
+                for i in 0..<patches * width {
+                    expected.append(Double(source[image * patches * width + i]) + Double(positions[i]))
+                }
+            }
+            let wrong = expected.indices.filter { !agrees(result[$0], expected[$0], bound: ulp(expected[$0]) / 2) }
+            #expect(wrong.isEmpty, "\(run.label)")
+            #expect(expected.count == run.rowCount * (prefix + patches) * width)
+            #expect(isUntouched(run, 4, from: expected.count), "\(run.label)")
+        }
+    }
+
     private func exact(_ activation: Activation, _ x: Double) -> Double {
         switch activation {
         case .none: x

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from model import SHAPES
+from sections import replace_section
 
 
 def corpus_table(record):
@@ -108,4 +109,4 @@ def write_cards(work, models, result):
         checkpoint = torch.load(Path(work) / f"{name}.pt", weights_only=True)
         card = model_card(name, record, result, checkpoint, commands[name])
         (Path(models) / f"prose-{name}" / "README.md").write_text(card)
-    (Path(models) / "README.md").write_text(pair_card(record, result))
+    replace_section(Path(models) / "README.md", pair_card(record, result))

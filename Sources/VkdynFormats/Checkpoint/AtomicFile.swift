@@ -7,13 +7,13 @@ import Glibc
 #endif
 
 /// Writes a file as a whole or not at all: into a temporary file beside it, then renamed over it.
-struct AtomicFile: ~Copyable {
+public struct AtomicFile: ~Copyable {
     private let path: String
     private let temporaryPath: String
     private var descriptor: Int32
 
     /// Creates the temporary file; throws when the folder cannot be written.
-    init(path: String) throws(FormatError) {
+    public init(path: String) throws(FormatError) {
         self.path = path
         temporaryPath = "\(path).\(getpid())-\(UInt32.random(in: 0 ... .max)).tmp"
         descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
@@ -21,7 +21,7 @@ struct AtomicFile: ~Copyable {
     }
 
     /// Appends bytes; throws when the disk is full or fails.
-    mutating func write(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
+    public mutating func write(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
         var rest = bytes[...]
         while !rest.isEmpty {
             let part = UnsafeRawBufferPointer(rebasing: rest)
@@ -41,7 +41,7 @@ struct AtomicFile: ~Copyable {
     }
 
     /// Makes the contents durable and puts the file in its place.
-    consuming func commit() throws(FormatError) {
+    public consuming func commit() throws(FormatError) {
         if fsync(descriptor) != 0 { throw FormatError(file: path, problem: writeProblem(errno)) }
         let closed = close(descriptor)
         descriptor = -1

@@ -46,6 +46,20 @@ public final class MappedFile: Sendable {
         address = MappedAddress(pointer: pointer)
     }
 
+    /// Memory without a file, under a name for messages.
+    init(named path: String, byteCount: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) throws(FormatError) {
+        self.path = path
+        self.byteCount = byteCount
+        if byteCount == 0 {
+            address = MappedAddress(pointer: nil)
+            return
+        }
+        let pointer = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        if pointer == MAP_FAILED { throw FormatError(file: path, problem: "no memory left for \(byteCount) bytes") }
+        fill(UnsafeMutableRawBufferPointer(start: pointer, count: byteCount))
+        address = MappedAddress(pointer: pointer)
+    }
+
     /// Calls `body` with the contents, which stay mapped until it returns.
     public func withUnsafeBytes<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result

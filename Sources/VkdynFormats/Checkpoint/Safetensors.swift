@@ -1,4 +1,4 @@
-import VkdynCore
+public import VkdynCore
 
 /// One memory-mapped safetensors file.
 ///
@@ -48,7 +48,7 @@ public struct Safetensors: Sendable {
 }
 
 /// All weights of a model folder: one safetensors file, or the shards that an index names.
-public struct SafetensorsCheckpoint: Sendable {
+public struct SafetensorsCheckpoint: WeightSource {
     /// The folder or file as given.
     public let path: String
     /// The names of all tensors: by file, then by offset.
@@ -95,6 +95,9 @@ public struct SafetensorsCheckpoint: Sendable {
         throw FormatError(file: folder, problem: "holds no weights; expected \(expected), or its index")
     }
 
+    /// Bytes of all its files.
+    public var byteCount: Int { files.reduce(0) { $0 + $1.byteCount } }
+
     /// Whether the checkpoint holds a tensor of this name.
     public func contains(_ name: String) -> Bool { fileIndices[ByteExactString(name)] != nil }
 
@@ -111,7 +114,7 @@ public struct SafetensorsCheckpoint: Sendable {
     /// The tensor of this name; throws also when it does not have exactly this shape, or when its elements are
     /// stored as none of `types`.
     public func tensor(
-        _ name: String, shape: [Int], types: [ElementType] = [.f32, .f16, .bf16]
+        _ name: String, shape: [Int], types: [ElementType]
     ) throws(FormatError) -> TensorView {
         let view = try tensor(name)
         try view.requireElementType(types)

@@ -37,6 +37,14 @@ public struct TensorView: Sendable {
         FormatError(file: file.path, field: plainForMessage(name), problem: problem)
     }
 
+    /// The same elements in another shape of as many, as a convolution's windows in one dimension.
+    public func reshaped(_ shape: [Int]) throws(FormatError) -> TensorView {
+        guard shape.reduce(1, *) == elementCount else {
+            throw error("has shape \(self.shape), which cannot become \(shape)")
+        }
+        return TensorView(name: name, elementType: elementType, shape: shape, file: file, range: range)
+    }
+
     /// Throws unless the tensor has exactly this shape.
     public func requireShape(_ expected: [Int]) throws(FormatError) {
         if shape != expected { throw error("has shape \(shape), expected \(expected)") }

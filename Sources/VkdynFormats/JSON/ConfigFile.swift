@@ -47,6 +47,11 @@ public struct ConfigObject: Sendable {
     /// Whether `field` is present and not null.
     public func contains(_ field: String) -> Bool { value(field) != nil }
 
+    /// Whether `field` is an object, for fields that may also be something else.
+    public func isObject(_ field: String) -> Bool {
+        if case .object = value(field) { true } else { false }
+    }
+
     /// An error about `field`, for checks that a model makes on top of the types.
     public func error(_ field: String, _ problem: String) -> FormatError {
         FormatError(file: file, field: prefix + plainForMessage(field), problem: problem)

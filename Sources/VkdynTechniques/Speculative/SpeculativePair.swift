@@ -102,7 +102,7 @@ public struct SpeculativeFolders: Sendable {
     }
 
     private static func byteCount(_ folder: ModelFolder) -> Int {
-        folder.checkpoint.files.reduce(0) { $0 + $1.byteCount }
+        folder.checkpoint.byteCount
     }
 }
 

@@ -33,6 +33,17 @@ public enum MergeSchedule: Sendable, Equatable {
     }
 }
 
+extension MergeSchedule: CustomStringConvertible {
+    /// `8`, `10/0/7/3` or `8@-1.0`.
+    public var description: String {
+        switch self {
+        case .constant(let count): "\(count)"
+        case .perLayer(let counts): counts.map { "\($0)" }.joined(separator: "/")
+        case .inflected(let count, let inflection): "\(count)@\(inflection)"
+        }
+    }
+}
+
 public enum MergeScheduleError: UserFacingError, Equatable {
     case negative(Int)
     case tooLong(listed: Int, layers: Int)

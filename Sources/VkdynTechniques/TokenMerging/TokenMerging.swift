@@ -186,10 +186,12 @@ public struct TokenMerge: Sendable {
 
     /// Which row each original token is part of, [images, originalCount], from the map before this merge; nil for the
     /// first merge, whose tokens are the original ones.
+    /// - Parameter kept: where the result goes; nil for a transient buffer.
     public func sourceMap(
-        _ previous: Buffer?, originalCount: Int, _ label: String, into recording: inout Recording
+        _ previous: Buffer?, originalCount: Int, _ label: String, keptIn kept: Buffer? = nil,
+        into recording: inout Recording
     ) -> Buffer {
-        let result = recording.transient(.u32, count: images.capacity * originalCount, label)
+        let result = kept ?? recording.transient(.u32, count: images.capacity * originalCount, label)
         recording.dispatch(
             SourceMap.self, label,
             .init(images: images.buffer, targets: targets, previous: previous, result: result),
