@@ -17,8 +17,8 @@ public final class ProfileSession: HostSpanRecorder {
     }
 
     /// Of the time that sampled stamps may take: of the whole command, and of each plan.
-    static let totalShare = 0.04
-    static let planShare = 0.03
+    static let totalShare = 0.02
+    static let planShare = 0.015
     /// Stamped dispatches that are kept for a timeline.
     private static let largestEventCount = 20_000
 

@@ -20,7 +20,7 @@ struct ProfileRun: ParsableCommand {
         abstract: "Profile any of vkdyn's `run` commands.",
         discussion: """
             What follows the technique's name is that command's own. A timestamp may cost as much as a small dispatch, \
-            so each run of a plan stamps a part of its dispatches in turn, as many as take some 4% of the time; the \
+            so each run of a plan stamps a part of its dispatches in turn, as many as take some 2% of the time; the \
             others' times are those of their own turns.
 
             Examples:
