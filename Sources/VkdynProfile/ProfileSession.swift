@@ -16,9 +16,9 @@ public final class ProfileSession: HostSpanRecorder {
         case isolated
     }
 
-    /// Of the time that sampled stamps may take: of the whole command, and of each plan.
-    static let totalShare = 0.02
-    static let planShare = 0.015
+    /// Of the time of all runs, and of the runs of each plan, that sampled stamps may take.
+    static let totalShare = 0.03
+    static let planShare = 0.02
     /// Stamped dispatches that are kept for a timeline.
     private static let largestEventCount = 20_000
 
@@ -34,8 +34,7 @@ public final class ProfileSession: HostSpanRecorder {
         var devices: [any Device] = []
         var hasTimestamps = false
         var memory = MemoryLedger()
-        /// What stamps and recordings for them took.
-        var overheadSeconds = 0.0
+        var budget = StampBudget(share: ProfileSession.totalShare)
     }
 
     /// - Parameter clock: what tells the seconds, `HostClock` but in tests.
@@ -57,7 +56,10 @@ public final class ProfileSession: HostSpanRecorder {
         let cost = try timestamping?.measureTimestampCost()
         state.withLock { state in
             state.devices.append(device)
-            if cost != nil { state.hasTimestamps = true }
+            if let cost {
+                state.hasTimestamps = true
+                state.budget.opened(stampSeconds: cost.runSeconds)
+            }
         }
         return ProfiledDevice(device, timestamping, cost, session: self)
     }
@@ -81,7 +83,7 @@ public final class ProfileSession: HostSpanRecorder {
                     ?? DeviceDescription(name: "none", driver: "none", apiVersion: "none"),
                 mode: mode)
             profile.wallSeconds = end
-            profile.overheadSeconds = state.overheadSeconds
+            profile.overheadSeconds = state.budget.spentSeconds
             for device in state.devices { profile.counters += device.counters }
             profile.peakDeviceBytes = state.memory.peakBytes
             profile.plans = state.plans.map(\.profile)
@@ -140,10 +142,9 @@ public final class ProfileSession: HostSpanRecorder {
         }
     }
 
-    /// Seconds that sampled stamps may still take.
-    var allowance: Double { state.withLock { Self.totalShare * now - $0.overheadSeconds } }
-
-    func spend(_ seconds: Double) { state.withLock { $0.overheadSeconds += seconds } }
+    func withBudget<Result: Sendable>(_ body: (inout StampBudget) -> Result) -> Result {
+        state.withLock { body(&$0.budget) }
+    }
 
     // MARK: Memory
 

@@ -101,7 +101,13 @@ private final class ProfiledPlan: PreparedPlan {
     private struct State {
         var rotation: StampRotation
         var recordings: [StampRotation.Choice: Int] = [:]
+        var runCount = 0
+        /// Of the runs without stamps, but the first, in which a driver may compile.
+        var plain = SampleSummary()
     }
+
+    /// Of runs that stamp everything, one in so many does not, so that what stamps take is known.
+    private static let plainPeriod = 32
 
     init(
         _ inner: any TimedPlan, _ plan: Plan, _ log: PlanLog, _ cost: TimestampCost?, _ session: ProfileSession
@@ -114,26 +120,38 @@ private final class ProfiledPlan: PreparedPlan {
         self.cost = cost
         self.session = session
         state = Mutex(
-            State(
-                rotation: StampRotation(
-                    stepCount: plan.steps.count, stampSeconds: cost?.runSeconds ?? 0, share: ProfileSession.planShare)))
+            State(rotation: StampRotation(stepCount: plan.steps.count, share: ProfileSession.planShare)))
     }
 
     func run() throws(DeviceError) {
         let choice = nextChoice()
         let run = try inner.run(stamped: try choice.map { choice throws(DeviceError) in try recording(choice) })
-        if let choice, let cost {
-            session.spend(Double(StampRotation.stampCount(choice, of: stepCount)) * cost.runSeconds)
-        }
-        state.withLock { $0.rotation.ran(choice, seconds: run.finished - run.start) }
+        note(seconds: run.finished - run.start, choice)
         session.ran(run, of: log, label: label, cost: cost)
+    }
+
+    private func note(seconds: Double, _ choice: StampRotation.Choice?) {
+        state.withLock { state in
+            state.runCount += 1
+            if choice == nil, state.runCount > 1 { state.plain.add(seconds) }
+            let count = choice.map { StampRotation.stampCount($0, of: stepCount) } ?? 0
+            let plainSeconds = count > 0 && state.plain.count > 0 ? state.plain.median : nil
+            let (unstamped, stampSeconds) = session.withBudget { budget in
+                (budget.ran(seconds: seconds, stampCount: count, plainSeconds: plainSeconds), budget.stampSeconds)
+            }
+            state.rotation.ran(seconds: unstamped, stampSeconds: stampSeconds)
+        }
     }
 
     private func nextChoice() -> StampRotation.Choice? {
         guard cost != nil, stepCount > 0 else { return nil }
-        guard session.stamping == .sampled else { return .everything }
-        let allowance = session.allowance
-        return state.withLock { $0.rotation.next(allowance: allowance) }
+        return state.withLock { state in
+            guard session.stamping == .sampled else {
+                return state.runCount % Self.plainPeriod == 2 ? nil : .everything
+            }
+            let (stampSeconds, allowance) = session.withBudget { ($0.stampSeconds, $0.allowance) }
+            return state.rotation.next(stampSeconds: stampSeconds, allowance: allowance)
+        }
     }
 
     /// Recorded at its first use, replayed from then on.
@@ -143,7 +161,7 @@ private final class ProfiledPlan: PreparedPlan {
         let made = try session.measure(.record, label) { () throws(DeviceError) in
             try inner.record(stamping: StampRotation.stretches(choice, of: stepCount))
         }
-        session.spend(HostClock.now() - start)
+        session.withBudget { $0.recorded(seconds: HostClock.now() - start) }
         state.withLock { $0.recordings[choice] = made }
         return made
     }

@@ -1,8 +1,9 @@
 /// Decides which steps of a plan each of its runs stamps, so that stamps cost no more than a share of the plan's time.
 ///
-/// The first run, which a driver may spend on compiling, is left alone. One run then stamps every step, once the command
-/// as a whole can afford it: plans that run but a few times are timed too. From then on every run earns the share of its
-/// time, and windows of neighbouring steps take their turns as soon as one is paid for.
+/// The first run, which a driver may spend on compiling, is left alone, and so is the second, which shows what the plan
+/// takes without stamps, unless stamps are cheap beside it. One run then stamps every step, once the command as a whole
+/// can afford it: plans that run but a few times are timed too. From then on every run earns the share of its time, and
+/// windows of neighbouring steps take their turns as soon as one is paid for.
 struct StampRotation: Sendable {
     /// What a run stamps.
     enum Choice: Sendable, Hashable {
@@ -16,8 +17,10 @@ struct StampRotation: Sendable {
     /// Windows in one turn, and so recordings of a plan, are at most this many, however little a run earns.
     static let largestWindowCount = 8
 
+    /// How many times as much as by itself a stamp may cost in a plan that was not seen without stamps.
+    private static let caution = 4.0
+
     private let stepCount: Int
-    private let stampSeconds: Double
     private let share: Double
     private var runCount = 0
     private var hasStampedAll = false
@@ -27,24 +30,24 @@ struct StampRotation: Sendable {
     /// Seconds of stamps that runs have earned.
     private var earned = 0.0
 
-    /// - Parameters:
-    ///   - stampSeconds: what one stamp adds to a run.
-    ///   - share: of a plan's time that stamps may take.
-    init(stepCount: Int, stampSeconds: Double, share: Double) {
+    /// - Parameter share: of a plan's time that stamps may take.
+    init(stepCount: Int, share: Double) {
         self.stepCount = stepCount
-        self.stampSeconds = stampSeconds
         self.share = share
     }
 
     /// What the next run stamps; nil for nothing.
-    /// - Parameter allowance: seconds of stamps that the command as a whole has left.
-    mutating func next(allowance: Double) -> Choice? {
+    /// - Parameters:
+    ///   - stampSeconds: what one stamp adds to a run.
+    ///   - allowance: seconds of stamps that the command as a whole has left.
+    mutating func next(stampSeconds: Double, allowance: Double) -> Choice? {
+        func seconds(of choice: Choice) -> Double { Double(Self.stampCount(choice, of: stepCount)) * stampSeconds }
         guard stepCount > 0, runCount > 0 else { return nil }
-        if !hasStampedAll, seconds(of: .everything) <= allowance {
+        if !hasStampedAll, seconds(of: .everything) * (runCount == 1 ? Self.caution : 1) <= allowance {
             hasStampedAll = true
             return .everything
         }
-        guard !turns.isEmpty else { return nil }
+        guard runCount > 1 else { return nil }
         let choice = turns[nextTurn]
         let cost = seconds(of: choice)
         guard cost <= earned, cost <= allowance else { return nil }
@@ -54,17 +57,15 @@ struct StampRotation: Sendable {
     }
 
     /// Takes note of a run.
-    /// - Parameter seconds: from submit to seen end, stamps included.
-    mutating func ran(_ choice: Choice?, seconds: Double) {
+    /// - Parameters:
+    ///   - seconds: from submit to seen end, without what stamps took.
+    ///   - stampSeconds: what one stamp adds to a run.
+    mutating func ran(seconds: Double, stampSeconds: Double) {
         runCount += 1
         guard runCount > 1 else { return }
-        let unstamped = max(0, seconds - (choice.map { self.seconds(of: $0) } ?? 0))
-        earned += share * unstamped
-        if turns.isEmpty, stepCount > 0 { turns = turns(for: unstamped) }
+        earned += share * seconds
+        if turns.isEmpty, stepCount > 0 { turns = turns(for: seconds, stampSeconds: stampSeconds) }
     }
-
-    /// What the stamps of a choice add to a run.
-    func seconds(of choice: Choice) -> Double { Double(Self.stampCount(choice, of: stepCount)) * stampSeconds }
 
     static func stampCount(_ choice: Choice, of stepCount: Int) -> Int {
         switch choice {
@@ -84,7 +85,7 @@ struct StampRotation: Sendable {
     }
 
     /// The whole plan, then its steps in windows as large as one run pays for.
-    private func turns(for runSeconds: Double) -> [Choice] {
+    private func turns(for runSeconds: Double, stampSeconds: Double) -> [Choice] {
         let affordable = stampSeconds > 0 ? share * runSeconds / stampSeconds - 1 : Double(stepCount)
         let least = (stepCount + Self.largestWindowCount - 1) / Self.largestWindowCount
         let size = min(max(Int(min(affordable, Double(stepCount))), least, 1), stepCount)

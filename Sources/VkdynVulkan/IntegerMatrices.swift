@@ -5,13 +5,12 @@ import VkdynCore
 enum IntegerMatrices {
     /// The matrices that a device multiplies in compute shaders.
     ///
-    /// - Parameter subgroupSize: the size that the device's pipelines have; a matrix spans one subgroup.
+    /// - Parameters:
+    ///   - extensions: what the device offers.
+    ///   - subgroupSize: the size that the device's pipelines have; a matrix spans one subgroup.
     static func offered(
-        by device: VkPhysicalDevice, _ functions: InstanceFunctions, subgroupSize: Int
+        by device: VkPhysicalDevice, _ functions: InstanceFunctions, extensions: Set<String>, subgroupSize: Int
     ) -> Set<IntegerMatrix> {
-        let extensions = enumerate(VkExtensionProperties()) { count, values in
-            functions.vkEnumerateDeviceExtensionProperties(device, nil, count, values)
-        }.map { string($0.extensionName) }
         let forms = IntegerMatrix.Form.allCases.filter { form in
             extensions.contains(form.extensionName) && isOffered(form, device, functions)
         }

@@ -65,7 +65,12 @@ struct PhysicalDevice: @unchecked Sendable {
         hasIntegerDotProduct = dotProduct.shaderIntegerDotProduct != 0
         hasTimelineSemaphores = timeline.timelineSemaphore != 0
         hasFloat64 = features.features.shaderFloat64 != 0
-        integerMatrices = IntegerMatrices.offered(by: handle, functions, subgroupSize: Int(subgroup.subgroupSize))
+        let extensions = Set(
+            enumerate(VkExtensionProperties()) {
+                functions.vkEnumerateDeviceExtensionProperties(handle, nil, $0, $1)
+            }.map { string($0.extensionName) })
+        integerMatrices = IntegerMatrices.offered(
+            by: handle, functions, extensions: extensions, subgroupSize: Int(subgroup.subgroupSize))
         var count: UInt32 = 0
         functions.vkGetPhysicalDeviceQueueFamilyProperties(handle, &count, nil)
         var families = [VkQueueFamilyProperties](repeating: .init(), count: Int(count))
@@ -73,7 +78,7 @@ struct PhysicalDevice: @unchecked Sendable {
         queueFamily = families.firstIndex { $0.queueFlags & VkQueueFlags(VK_QUEUE_COMPUTE_BIT.rawValue) != 0 }
             .map(UInt32.init)
         timestampValidBits = queueFamily.map { families[Int($0)].timestampValidBits } ?? 0
-        clockCalibration = ClockCalibration(handle, functions)
+        clockCalibration = ClockCalibration(handle, functions, extensions: extensions)
     }
 
     var name: String { string(properties.deviceName) }

@@ -16,7 +16,6 @@ public final class RawReplay: PreparedPlan, @unchecked Sendable {
     public let isStamped: Bool
 
     private let owner: VulkanDevice
-    private let functions: RawFunctions
     private var descriptorPool: VkDescriptorPool?
     private var commandPool: VkCommandPool?
     private var commands: VkCommandBuffer?
@@ -41,7 +40,6 @@ public final class RawReplay: PreparedPlan, @unchecked Sendable {
         self.owner = owner
         self.isStamped = isStamped
         dispatchCount = plan.steps.count
-        functions = RawFunctions(owner.device)
         let pipeline = try owner.pipelines.pipeline(
             for: step, flavour: plan.flavour, emulatesFused: owner.options.emulatesFused)
         let set = try makeSet(pipeline, step.dispatch.buffers)
@@ -54,7 +52,7 @@ public final class RawReplay: PreparedPlan, @unchecked Sendable {
         device.functions.vkDestroyDescriptorPool(device.handle, descriptorPool, nil)
         device.functions.vkDestroyCommandPool(device.handle, commandPool, nil)
         device.functions.vkDestroySemaphore(device.handle, semaphore, nil)
-        functions.vkDestroyQueryPool(device.handle, queries, nil)
+        device.functions.vkDestroyQueryPool(device.handle, queries, nil)
     }
 
     /// Submits and waits. Not counted by the device; not while another thread submits.
@@ -141,7 +139,8 @@ public final class RawReplay: PreparedPlan, @unchecked Sendable {
         info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO
         info.queryType = VK_QUERY_TYPE_TIMESTAMP
         info.queryCount = UInt32(dispatchCount)
-        try succeeded(functions.vkCreateQueryPool(device.handle, &info, nil, &queries), "vkCreateQueryPool")
+        try succeeded(
+            device.functions.vkCreateQueryPool(device.handle, &info, nil, &queries), "vkCreateQueryPool")
     }
 
     private func makeSemaphore() throws(DeviceError) {
@@ -176,7 +175,7 @@ public final class RawReplay: PreparedPlan, @unchecked Sendable {
         var begin = VkCommandBufferBeginInfo()
         begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO
         try succeeded(functions.vkBeginCommandBuffer(commands, &begin), "vkBeginCommandBuffer")
-        if let queries { self.functions.vkCmdResetQueryPool(commands, queries, 0, UInt32(dispatchCount)) }
+        if let queries { functions.vkCmdResetQueryPool(commands, queries, 0, UInt32(dispatchCount)) }
         functions.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline.handle)
         var set = set
         functions.vkCmdBindDescriptorSets(
@@ -198,7 +197,7 @@ public final class RawReplay: PreparedPlan, @unchecked Sendable {
             }
             functions.vkCmdDispatch(commands, UInt32(groups.x), UInt32(groups.y), UInt32(groups.z))
             if let queries {
-                self.functions.vkCmdWriteTimestamp(
+                functions.vkCmdWriteTimestamp(
                     commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, queries, UInt32(index))
             }
         }
@@ -210,37 +209,7 @@ public final class RawReplay: PreparedPlan, @unchecked Sendable {
     }
 }
 
-/// What the replay by hand calls beside `DeviceFunctions`.
-private struct RawFunctions: @unchecked Sendable {
-    // Sendable: function pointers, never changed.
-    let vkCreateQueryPool: PFN_vkCreateQueryPool
-    let vkDestroyQueryPool: PFN_vkDestroyQueryPool
-    let vkCmdResetQueryPool: PFN_vkCmdResetQueryPool
-    let vkCmdWriteTimestamp: PFN_vkCmdWriteTimestamp
-
-    init(_ device: DeviceHandle) {
-        func function<T>(_ name: String, as type: T.Type) -> T {
-            guard let function = device.instance.functions.vkGetDeviceProcAddr(device.handle, name) else {
-                preconditionFailure("the driver lacks \(name)")
-            }
-            return unsafeBitCast(function, to: T.self)
-        }
-        vkCreateQueryPool = function("vkCreateQueryPool", as: PFN_vkCreateQueryPool.self)
-        vkDestroyQueryPool = function("vkDestroyQueryPool", as: PFN_vkDestroyQueryPool.self)
-        vkCmdResetQueryPool = function("vkCmdResetQueryPool", as: PFN_vkCmdResetQueryPool.self)
-        vkCmdWriteTimestamp = function("vkCmdWriteTimestamp", as: PFN_vkCmdWriteTimestamp.self)
-    }
-}
-
 extension VulkanDevice {
     /// Whether the queue can write timestamps, so that a `RawReplay` may be stamped.
-    public var canStamp: Bool {
-        let physical = device.physical
-        var count: UInt32 = 0
-        let functions = device.instance.functions
-        functions.vkGetPhysicalDeviceQueueFamilyProperties(physical.handle, &count, nil)
-        var families = [VkQueueFamilyProperties](repeating: .init(), count: Int(count))
-        functions.vkGetPhysicalDeviceQueueFamilyProperties(physical.handle, &count, &families)
-        return families[Int(physical.queueFamily ?? 0)].timestampValidBits > 0
-    }
+    public var canStamp: Bool { device.physical.hasTimestamps }
 }

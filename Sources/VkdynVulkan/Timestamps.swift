@@ -95,9 +95,10 @@ private final class VulkanTimedPlan: TimedPlan {
         let physical = owner.device.physical
         // On the device, from the first stamp on.
         let offsets = ticks.map { physical.seconds(from: first, to: $0) }
-        let start = try owner.device.hostTime(ofTicks: first)
-            // In the middle of where the work may have been.
-            ?? times.start + max(0, times.finished - times.start - (offsets.last ?? 0)) / 2
+        // The work lies between the submit and its seen end, whatever the clocks say of each other.
+        let latest = max(times.start, times.finished - (offsets.last ?? 0))
+        let start = try owner.device.hostTime(ofTicks: first).map { min(max($0, times.start), latest) }
+            ?? (times.start + latest) / 2
         return recording.stretches.map { stretch in
             let from = recording.stamps.index(of: stretch.lowerBound)
             let to = recording.stamps.index(of: stretch.upperBound)
@@ -218,11 +219,8 @@ extension PhysicalDevice {
         let extensionName: String
         let functionName: String
 
-        init?(_ device: VkPhysicalDevice, _ functions: InstanceFunctions) {
-            let extensions = Set(
-                enumerate(VkExtensionProperties()) {
-                    functions.vkEnumerateDeviceExtensionProperties(device, nil, $0, $1)
-                }.map { string($0.extensionName) })
+        /// - Parameter extensions: what the device offers.
+        init?(_ device: VkPhysicalDevice, _ functions: InstanceFunctions, extensions: Set<String>) {
             for suffix in ["KHR", "EXT"] {
                 let name = "VK_\(suffix)_calibrated_timestamps"
                 guard extensions.contains(name), let domains = functions.calibrateableTimeDomains(suffix) else {

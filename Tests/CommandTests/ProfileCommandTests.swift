@@ -90,7 +90,9 @@ import Testing
         #expect(document.mode == "isolated")
         for plan in document.plans {
             #expect(plan.barrierCount == plan.steps.count)
-            #expect(plan.steps.allSatisfy { $0.sampleCount == min(plan.runCount, max(1, plan.runCount - 1)) })
+            // All runs but the first, where there are others, and the ones without stamps that show what these take.
+            let expected = plan.runCount == 1 ? 1 : (0..<plan.runCount).count { $0 > 0 && $0 % 32 != 2 }
+            #expect(plan.steps.allSatisfy { $0.sampleCount == expected })
         }
     }
 

@@ -89,7 +89,7 @@ struct Browser {
         process.standardInput = FileHandle.nullDevice
         try process.run()
         // A browser that hangs fails the test instead of stopping it.
-        let deadline = ContinuousClock().now + .seconds(120)
+        let deadline = ContinuousClock().now + .seconds(900)
         while process.isRunning, ContinuousClock().now < deadline { Thread.sleep(forTimeInterval: 0.05) }
         if process.isRunning { process.terminate() }
         process.waitUntilExit()

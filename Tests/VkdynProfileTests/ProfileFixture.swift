@@ -1,5 +1,5 @@
 import VkdynCore
-import VkdynProfile
+@testable import VkdynProfile
 import VkdynSchedule
 
 /// A plausible speculative run, made through the public types: a prefill, rounds of drafting and verifying, and a

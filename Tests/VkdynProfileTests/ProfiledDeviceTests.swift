@@ -33,15 +33,20 @@ import VkdynSchedule
         }
     }
 
-    /// The twins with a clock: step i takes i + 1 µs, a stamp 10.
+    /// The twins with a clock: step i takes i + 1 µs, a stamp 10, a run 10 ms and what its stamps add.
     private final class ClockedDevice: TimestampingDevice {
         let twins = ReferenceDevice()
         let recordings = Mutex<[[Range<Int>]]>([])
         /// Seconds, as its runs and whoever watches it have them.
         let clock = Mutex(0.0)
         private let hasTimestamps: Bool
+        /// What a stamp adds to a run.
+        let addedSeconds: Double
 
-        init(hasTimestamps: Bool = true) { self.hasTimestamps = hasTimestamps }
+        init(hasTimestamps: Bool = true, addedSeconds: Double = 0) {
+            self.hasTimestamps = hasTimestamps
+            self.addedSeconds = addedSeconds
+        }
 
         var description: DeviceDescription { twins.description }
         var traits: DeviceTraits { twins.traits }
@@ -89,15 +94,16 @@ import VkdynSchedule
         }
 
         func run(stamped: Int?) throws(DeviceError) -> TimedRun {
-            let start = device.clock.withLock { seconds in
-                seconds += 10e-3
-                return seconds - 10e-3
-            }
-            try inner.run()
             let stretches = stamped.map { index in device.recordings.withLock { $0[index] } } ?? []
             let boundaries = Set(stretches.flatMap { [$0.lowerBound, $0.upperBound] })
+            let runSeconds = 10e-3 + Double(boundaries.count) * device.addedSeconds
+            let start = device.clock.withLock { seconds in
+                seconds += runSeconds
+                return seconds - runSeconds
+            }
+            try inner.run()
             return TimedRun(
-                start: start, submitted: start + 1e-3, finished: start + 10e-3,
+                start: start, submitted: start + 1e-3, finished: start + runSeconds,
                 stretches: stretches.map { steps in
                     let stamps = boundaries.count { steps.lowerBound < $0 && $0 <= steps.upperBound }
                     let seconds = steps.reduce(0) { $0 + Double($1 + 1) * 1e-6 } + Double(stamps) * 10e-6
@@ -150,8 +156,8 @@ import VkdynSchedule
         let profile = session.profile(command: [])
         #expect(profile.mode == .all)
         let plan = profile.plans[0]
-        // All runs but the first, in which a driver may compile.
-        #expect(plan.steps.map(\.sampleCount) == [5, 5, 5, 5])
+        // All runs but the first, in which a driver may compile, and the third, which shows what stamps add.
+        #expect(plan.steps.map(\.sampleCount) == [4, 4, 4, 4])
         for (index, step) in plan.steps.enumerated() {
             for seconds in [step.minimumSeconds, step.medianSeconds, step.meanSeconds] {
                 #expect(abs(seconds - Double(index + 1) * 1e-6) < 1e-12)
@@ -160,16 +166,34 @@ import VkdynSchedule
         #expect(abs((plan.deviceSeconds ?? 0) - 60e-6) < 1e-12)
         #expect(abs(plan.submitSeconds - 6e-3) < 1e-6 && abs(plan.waitSeconds - 54e-3) < 1e-6)
         // Five stamps a run, and the one recording.
-        #expect(profile.overheadSeconds >= 6 * 5 * 10e-6)
+        #expect(profile.overheadSeconds >= 5 * 5 * 10e-6)
         #expect(inner.recordings.withLock { $0.count } == 1)
-        #expect(profile.events.count == 24)
-        #expect(profile.events.map(\.run) == (0..<6).flatMap { [$0, $0, $0, $0] })
+        #expect(profile.events.count == 20)
+        #expect(profile.events.map(\.run) == [0, 1, 3, 4, 5].flatMap { [$0, $0, $0, $0] })
+    }
+
+    @Test func whatAllStampsTakeIsMeasuredInTheRunsThemselves() throws {
+        let session = ProfileSession(stamping: .all)
+        _ = try run(try session.profiled(ClockedDevice(addedSeconds: 200e-6)), stepCount: 4, times: 400)
+        // One run in 32 has no stamps; the others have five. That a stamp by itself takes 10 µs weighs little by then.
+        let expected = 387.0 * 5 * 200e-6
+        let overhead = session.profile(command: []).overheadSeconds
+        #expect(overhead > 0.9 * expected && overhead < 1.1 * expected)
+    }
+
+    @Test(arguments: [10e-6, 100e-6, 1e-3]) func sampledStampsKeepToTheirShareWhateverTheyAdd(addedSeconds: Double) throws {
+        let inner = ClockedDevice(addedSeconds: addedSeconds)
+        let session = ProfileSession()
+        _ = try run(try session.profiled(inner), stepCount: 40, times: 1000)
+        let elapsed = inner.clock.withLock { $0 }
+        let added = elapsed - 1000 * 10e-3
+        // What was stamped before it was known how much stamps add here, once.
+        #expect(added > 0 && added <= ProfileSession.totalShare * 1000 * 10e-3 + 41 * addedSeconds)
     }
 
     @Test func sampledStepsAllHaveTheirTurn() throws {
         let inner = ClockedDevice()
-        // What stamps may take is a share of the time that has passed.
-        let session = ProfileSession(clock: { inner.clock.withLock { $0 } })
+        let session = ProfileSession()
         _ = try run(try session.profiled(inner), stepCount: 40, times: 200)
         let plan = session.profile(command: []).plans[0]
         #expect(plan.steps.allSatisfy { $0.sampleCount > 0 && $0.sampleCount < 200 })

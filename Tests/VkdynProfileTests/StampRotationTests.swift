@@ -13,7 +13,7 @@ import Testing
         var choices: [StampRotation.Choice?] = []
 
         init(stepCount: Int, stampSeconds: Double, runSeconds: Double, share: Double) {
-            rotation = StampRotation(stepCount: stepCount, stampSeconds: stampSeconds, share: share)
+            rotation = StampRotation(stepCount: stepCount, share: share)
             self.stepCount = stepCount
             self.stampSeconds = stampSeconds
             self.runSeconds = runSeconds
@@ -21,10 +21,8 @@ import Testing
 
         mutating func run(_ count: Int) {
             for _ in 0..<count {
-                let choice = rotation.next(allowance: allowance)
-                let stamps = choice.map { StampRotation.stampCount($0, of: stepCount) } ?? 0
-                rotation.ran(choice, seconds: runSeconds + Double(stamps) * stampSeconds)
-                choices.append(choice)
+                choices.append(rotation.next(stampSeconds: stampSeconds, allowance: allowance))
+                rotation.ran(seconds: runSeconds, stampSeconds: stampSeconds)
             }
         }
 
@@ -45,8 +43,16 @@ import Testing
         }
     }
 
-    @Test func theFirstRunIsLeftAloneAndTheSecondStampsAll() {
+    @Test func twoRunsAreLeftAloneAndTheThirdStampsAll() {
         var simulation = Simulation(stepCount: 70, stampSeconds: 13e-6, runSeconds: 7e-3, share: 0.04)
+        simulation.allowance = 3.9 * 71 * 13e-6
+        simulation.run(3)
+        #expect(simulation.choices == [nil, nil, .everything])
+    }
+
+    @Test func whereStampsAreCheapBesideTheRunsTheSecondStampsAll() {
+        var simulation = Simulation(stepCount: 70, stampSeconds: 13e-6, runSeconds: 1, share: 0.04)
+        simulation.allowance = 4.1 * 71 * 13e-6
         simulation.run(2)
         #expect(simulation.choices == [nil, .everything])
     }
@@ -55,11 +61,11 @@ import Testing
     func stampsCostNoMoreThanTheirShare(stepCount: Int, runSeconds: Double) {
         var simulation = Simulation(stepCount: stepCount, stampSeconds: 13e-6, runSeconds: runSeconds, share: 0.04)
         simulation.run(2000)
-        #expect(simulation.cost(from: 2) <= 0.04 * 2000 * runSeconds)
+        #expect(simulation.cost(from: 3) <= 0.04 * 2000 * runSeconds)
         // And no less than is there to be used, up to what a turn costs.
         let turn = Double(stepCount + 9 + 2) * 13e-6
         let usable = min(0.04 * 1998 * runSeconds, 1990 * 2 * 13e-6)
-        #expect(simulation.cost(from: 2) >= usable - turn)
+        #expect(simulation.cost(from: 3) >= usable - turn)
     }
 
     @Test(arguments: [1, 2, 9, 70, 250]) func everyStepHasItsTurn(stepCount: Int) {
@@ -99,13 +105,45 @@ import Testing
         var simulation = Simulation(stepCount: 12, stampSeconds: 0, runSeconds: 1e-3, share: 0.04)
         simulation.run(10)
         #expect(simulation.samples.min() ?? 0 >= 4)
-        #expect(simulation.choices.dropFirst().allSatisfy { $0 != nil })
+        #expect(simulation.choices.dropFirst(2).allSatisfy { $0 != nil })
     }
 
     @Test func aPlanWithoutStepsIsNeverStamped() {
         var simulation = Simulation(stepCount: 0, stampSeconds: 13e-6, runSeconds: 1e-3, share: 0.04)
         simulation.run(5)
         #expect(simulation.choices.allSatisfy { $0 == nil })
+    }
+}
+
+@Suite struct StampBudgetTests {
+    @Test func aStampIsTakenToCostWhatItDoesByItselfUntilRunsShowMore() {
+        var budget = StampBudget(share: 0.03)
+        budget.opened(stampSeconds: 10e-6)
+        #expect(budget.stampSeconds == 10e-6)
+        // Runs of 1 ms, with and without ten stamps of 50 µs.
+        for _ in 0..<200 {
+            _ = budget.ran(seconds: 1e-3, stampCount: 0, plainSeconds: nil)
+            _ = budget.ran(seconds: 1.5e-3, stampCount: 10, plainSeconds: 1e-3)
+        }
+        #expect(abs(budget.stampSeconds - 50e-6) < 2e-6)
+        #expect(abs(budget.spentSeconds - 200 * 0.5e-3) < 4e-3)
+        #expect(abs(budget.allowance - (0.03 * 0.4 - 0.1)) < 4e-3)
+        #expect(abs(budget.ran(seconds: 1.5e-3, stampCount: 10, plainSeconds: 1e-3) - 1e-3) < 2e-5)
+    }
+
+    @Test func aStampNeverCostsLessThanByItself() {
+        var budget = StampBudget(share: 0.03)
+        budget.opened(stampSeconds: 10e-6)
+        // The runs with stamps happen to be the faster ones.
+        for _ in 0..<100 { _ = budget.ran(seconds: 0.9e-3, stampCount: 10, plainSeconds: 1e-3) }
+        #expect(budget.stampSeconds == 10e-6)
+    }
+
+    @Test func recordingsForStampsAreSpentToo() {
+        var budget = StampBudget(share: 0.5)
+        _ = budget.ran(seconds: 1, stampCount: 0, plainSeconds: nil)
+        budget.recorded(seconds: 0.2)
+        #expect(budget.spentSeconds == 0.2 && abs(budget.allowance - 0.3) < 1e-12)
     }
 }
 

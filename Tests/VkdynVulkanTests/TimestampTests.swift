@@ -64,10 +64,10 @@ import VkdynSchedule
             for (one, next) in zip(run.stretches, run.stretches.dropFirst()) {
                 #expect(abs(one.start + one.seconds - next.start) < 1e-7, "neighbours share a stamp")
             }
-            // On the host's clock the work lies within the run; a clock comparison may be off by some microseconds.
+            // On the host's clock the work lies within the run;
             let last = run.stretches[count - 1]
-            #expect(run.stretches[0].start >= run.start - 50e-6)
-            #expect(last.start + last.seconds <= run.finished + 50e-6)
+            #expect(run.stretches[0].start >= run.start)
+            #expect(last.start + last.seconds <= run.finished + 1e-7)
         }
         #expect(ValidationMessages.all == [])
     }
@@ -113,7 +113,7 @@ import VkdynSchedule
         let work = try Work(on: profiled, stepCount: 12)
         let plan = try profiled.prepare(work.plan)
         var steps: [StepProfile] = []
-        for _ in 0..<200 {
+        for _ in 0..<1000 {
             for _ in 0..<25 { try plan.run() }
             steps = session.profile(command: []).plans[0].steps
             if steps.allSatisfy({ $0.sampleCount > 1 }) { break }
