@@ -11,7 +11,7 @@ public struct Profile: Codable, Sendable, Equatable {
 
     /// How dispatches were timed.
     public enum Mode: String, Codable, Sendable, CaseIterable {
-        /// Each run of a plan stamps a rotating part of its dispatches, few enough to cost at most 3% of the time of all runs.
+        /// Each run of a plan stamps a rotating part of its dispatches, few enough to cost about 1% of the time of all runs.
         case sampled
         /// Every dispatch of every run is stamped.
         case all

@@ -17,8 +17,8 @@ public final class ProfileSession: HostSpanRecorder {
     }
 
     /// Of the time of all runs, and of the runs of each plan, that sampled stamps may take.
-    static let totalShare = 0.03
-    static let planShare = 0.02
+    static let totalShare = 0.01
+    static let planShare = 0.0075
     /// Stamped dispatches that are kept for a timeline.
     private static let largestEventCount = 20_000
 
