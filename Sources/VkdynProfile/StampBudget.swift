@@ -4,7 +4,7 @@
 /// the CPU its threads fall asleep meanwhile. So it is learnt from runs with stamps and runs without.
 struct StampBudget: Sendable {
     /// The stamps that the cost measured beforehand weighs as much as.
-    private static let priorStampCount = 64.0
+    private static let priorStampCount = 8.0
 
     private let share: Double
     /// What a stamp takes by itself, the most over all devices.

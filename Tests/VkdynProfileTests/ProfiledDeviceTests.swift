@@ -187,8 +187,8 @@ import VkdynSchedule
         _ = try run(try session.profiled(inner), stepCount: 40, times: 1000)
         let elapsed = inner.clock.withLock { $0 }
         let added = elapsed - 1000 * 10e-3
-        // What was stamped before it was known how much stamps add here, once.
-        #expect(added > 0 && added <= ProfileSession.totalShare * 1000 * 10e-3 + 41 * addedSeconds)
+        // Beside what was stamped once before it was known how much stamps add here; that knowledge comes from samples.
+        #expect(added > 0 && added <= 1.25 * ProfileSession.totalShare * 1000 * 10e-3 + 41 * addedSeconds)
     }
 
     @Test func sampledStepsAllHaveTheirTurn() throws {
