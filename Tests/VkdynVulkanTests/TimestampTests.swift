@@ -85,7 +85,7 @@ import VkdynSchedule
     }
 
     @Test func stampsChangeNoBitAndNoBarrier() throws {
-        let device = try TestDevice.open()
+        let device = try TestDevice.openAnother()
         let plain = try Work(on: device, stepCount: 10)
         try device.prepare(plain.plan).run()
         let expected = try plain.bits(device)
