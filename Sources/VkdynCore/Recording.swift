@@ -24,11 +24,27 @@ public struct Dispatch: Sendable {
     }
 }
 
+/// Work of the host in the middle of a run.
+public struct HostPause: Sendable {
+    public let label: String
+    /// How many of the recording's calls, or of the plan's steps, are before it.
+    public let position: Int
+    public let work: @Sendable () throws(DeviceError) -> Void
+
+    public init(label: String, position: Int, work: @escaping @Sendable () throws(DeviceError) -> Void) {
+        self.label = label
+        self.position = position
+        self.work = work
+    }
+}
+
 /// Kernel calls in order, over buffers that need no memory yet.
 ///
 /// Plain data: models and techniques append to it without naming a device, passes turn it into a `Plan`.
 public struct Recording: Sendable {
     public private(set) var dispatches: [Dispatch] = []
+    /// In order.
+    public private(set) var pauses: [HostPause] = []
     private var path: [String] = []
 
     public init() {}
@@ -58,6 +74,13 @@ public struct Recording: Sendable {
             Dispatch(
                 kernel: kernel, buffers: buffers, parameters: parameters, constants: constants, rows: nil,
                 label: qualified(label)))
+    }
+
+    /// Lets the host work between two calls, which takes a submit more.
+    /// - Parameter work: runs when the device has finished the calls before, and before it starts those after. It reaches
+    ///   persistent buffers alone; those after a pause see what it wrote.
+    public mutating func pause(_ label: String, _ work: @escaping @Sendable () throws(DeviceError) -> Void) {
+        pauses.append(HostPause(label: qualified(label), position: dispatches.count, work: work))
     }
 
     /// Runs `body` with `name` in front of every label.

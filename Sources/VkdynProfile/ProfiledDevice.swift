@@ -54,7 +54,8 @@ public final class ProfiledDevice: Device {
         let start = HostClock.now()
         defer { log.prepared(seconds: HostClock.now() - start) }
         return try session.measure(.record, plan.label) { () throws(DeviceError) in
-            guard let timestamping else {
+            // A pause divides a run into several submits, which are not timed each.
+            guard let timestamping, plan.pauses.isEmpty else {
                 return UntimedPlan(try inner.prepare(plan), plan, log, session)
             }
             return ProfiledPlan(try timestamping.prepareTimed(plan), plan, log, cost, session)

@@ -83,31 +83,36 @@ private final class LockstepPlan: PreparedPlan {
     }
 
     func run() throws(DeviceError) {
-        for (index, step) in plan.steps.enumerated() {
-            let inputs = describeInputs(step)
-            try inner.run(step: index)
-            memory.run(step)
-            var values = 0
-            for (binding, buffer) in zip(step.dispatch.kernel.interface.bindings, step.dispatch.buffers) {
-                guard let buffer, binding.access.writes else { continue }
-                let actual = try inner.read(buffer)
-                let comparison = actual.withUnsafeBytes { actual in
-                    BitComparison(
-                        expected: UnsafeRawBufferPointer(memory.bytes(of: buffer)), actual: actual,
-                        elementType: buffer.elementType)
-                }
-                values += comparison.comparedCount
-                if let first = comparison.first {
-                    throw .differs(
-                        "lockstep: \(step.dispatch.kernel.interface.name) at \(plan.label).\(step.dispatch.label), "
-                            + "variant \(step.variant.name): \(binding.name) differs in "
-                            + "\(comparison.differenceCount) of \(comparison.comparedCount) values; \(first); "
-                            + "parameters \(step.dispatch.parameters), constants \(step.dispatch.constants); "
-                            + "inputs: \(inputs)")
-                }
-            }
-            device.count(values: values)
+        for (number, segment) in plan.segments.enumerated() {
+            if number > 0 { try plan.pauses[number - 1].work() }
+            for index in segment { try run(index, plan.steps[index]) }
         }
+    }
+
+    private func run(_ index: Int, _ step: Plan.Step) throws(DeviceError) {
+        let inputs = describeInputs(step)
+        try inner.run(step: index)
+        memory.run(step)
+        var values = 0
+        for (binding, buffer) in zip(step.dispatch.kernel.interface.bindings, step.dispatch.buffers) {
+            guard let buffer, binding.access.writes else { continue }
+            let actual = try inner.read(buffer)
+            let comparison = actual.withUnsafeBytes { actual in
+                BitComparison(
+                    expected: UnsafeRawBufferPointer(memory.bytes(of: buffer)), actual: actual,
+                    elementType: buffer.elementType)
+            }
+            values += comparison.comparedCount
+            if let first = comparison.first {
+                throw .differs(
+                    "lockstep: \(step.dispatch.kernel.interface.name) at \(plan.label).\(step.dispatch.label), "
+                        + "variant \(step.variant.name): \(binding.name) differs in "
+                        + "\(comparison.differenceCount) of \(comparison.comparedCount) values; \(first); "
+                        + "parameters \(step.dispatch.parameters), constants \(step.dispatch.constants); "
+                        + "inputs: \(inputs)")
+            }
+        }
+        device.count(values: values)
     }
 
     /// The first values of every buffer that a step reads, before it runs.

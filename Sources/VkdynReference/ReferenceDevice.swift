@@ -72,8 +72,11 @@ private final class ReferencePlan: PreparedPlan {
     }
 
     func run() throws(DeviceError) {
-        device.count(dispatches: plan.steps.count)
-        for step in plan.steps { memory.run(step) }
+        for (index, segment) in plan.segments.enumerated() {
+            if index > 0 { try plan.pauses[index - 1].work() }
+            device.count(dispatches: segment.count)
+            for step in plan.steps[segment] { memory.run(step) }
+        }
     }
 }
 

@@ -6,18 +6,36 @@ import VkdynKernels
 /// Each time a count is written, one `DispatchSetup` turns it into the workgroup counts of every call that runs over
 /// it until it is written again; a count of zero skips them all.
 enum IndirectPass {
+    struct Result {
+        var steps: [Plan.Step]
+        var tables: [Plan.Table]
+        /// Positions count steps.
+        var pauses: [HostPause]
+    }
+
     /// - Parameter choose: the variant of a call.
     static func lower(
-        _ dispatches: [Dispatch], choose: (Dispatch) -> VariantInterface?
-    ) throws(DeviceError) -> (steps: [Plan.Step], tables: [Plan.Table]) {
+        _ recording: Recording, choose: (Dispatch) -> VariantInterface?
+    ) throws(DeviceError) -> Result {
         var steps: [Plan.Step] = []
-        for dispatch in dispatches {
+        // How many steps are before each call.
+        var positions: [Int] = []
+        for dispatch in recording.dispatches {
+            positions.append(steps.count)
             let work = dispatch.kernel.work(parameters: dispatch.parameters)
             // A call without work is no call.
             if work.isEmpty { continue }
             steps.append(try step(dispatch, work, choose))
         }
-        return try insertSetups(steps)
+        positions.append(steps.count)
+        let (lowered, tables, setups) = try insertSetups(steps)
+        let pauses = recording.pauses.map { pause in
+            let position = positions[pause.position]
+            // A set-up before the next step is after the pause, which may have written its count.
+            return HostPause(
+                label: pause.label, position: position + setups.count { $0 < position }, work: pause.work)
+        }
+        return Result(steps: lowered, tables: tables, pauses: pauses)
     }
 
     private static func step(
@@ -36,9 +54,10 @@ enum IndirectPass {
         var members: [Int]
     }
 
+    /// - Returns: all steps, and before which of the given ones a set-up was put.
     private static func insertSetups(
         _ steps: [Plan.Step]
-    ) throws(DeviceError) -> (steps: [Plan.Step], tables: [Plan.Table]) {
+    ) throws(DeviceError) -> (steps: [Plan.Step], tables: [Plan.Table], setups: [Int]) {
         var groups: [Group] = []
         var open: [Int: Int] = [:]
         for (index, step) in steps.enumerated() {
@@ -88,6 +107,6 @@ enum IndirectPass {
         for (position, step) in setups.sorted(by: { $0.position > $1.position }) {
             result.insert(step, at: position)
         }
-        return (result, tables)
+        return (result, tables, setups.map(\.position))
     }
 }

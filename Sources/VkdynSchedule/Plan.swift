@@ -28,6 +28,8 @@ public struct Plan: Sendable {
     public let label: String
     public let flavour: Flavour
     public internal(set) var steps: [Step]
+    /// What the host does between steps, in order: each divides the plan's submit once more.
+    public let pauses: [HostPause]
     /// Transient buffers by identity.
     public internal(set) var arena: [Int: Placement]
     public internal(set) var arenaByteCount: Int
@@ -50,7 +52,7 @@ public struct Plan: Sendable {
     ) throws(DeviceError) {
         self.label = label
         self.flavour = flavour
-        let lowered = try IndirectPass.lower(recording.dispatches) { dispatch in
+        let lowered = try IndirectPass.lower(recording) { dispatch in
             variant(
                 tuning.variants(
                     dispatch.kernel, parameters: dispatch.parameters, constants: dispatch.constants,
@@ -58,10 +60,17 @@ public struct Plan: Sendable {
         }
         steps = lowered.steps
         tables = lowered.tables
+        pauses = lowered.pauses
         arena = [:]
         arenaByteCount = 0
         (arena, arenaByteCount) = ArenaPass.place(steps, tables: Set(tables.map(\.buffer.id)))
         BarrierPass.place(in: &steps, arena: arena)
+    }
+
+    /// The steps from one pause to the next: one more than there are pauses; some may be empty.
+    public var segments: [Range<Int>] {
+        let bounds = [0] + pauses.map(\.position) + [steps.count]
+        return zip(bounds, bounds.dropFirst()).map { $0..<$1 }
     }
 
     /// The same plan with a barrier before every step, so that no two run at once: for measurements.

@@ -16,14 +16,17 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
     private var sets: [VkDescriptorSet?] = []
     /// Different ones.
     private(set) var setCount = 0
+    /// One a segment of the plan, or one a step.
     private var commands: [CommandBuffer] = []
+    private let isStepping: Bool
 
     private var device: DeviceHandle { owner.device }
 
-    /// - Parameter stepping: makes one command buffer a step instead of one for all.
+    /// - Parameter stepping: makes one command buffer a step instead of one a segment.
     init(_ plan: Plan, device owner: VulkanDevice, stepping: Bool) throws(DeviceError) {
         self.plan = plan
         self.owner = owner
+        isStepping = stepping
         arena =
             plan.arenaByteCount == 0
             ? nil
@@ -44,7 +47,7 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
         if stepping {
             for index in plan.steps.indices { commands.append(try record(index..<index + 1)) }
         } else {
-            commands = [try record(plan.steps.indices)]
+            for segment in plan.segments { commands.append(try record(segment)) }
         }
     }
 
@@ -54,13 +57,20 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
     }
 
     func run() throws(DeviceError) {
-        let dispatches = plan.steps.count / max(1, commands.count)
-        for commands in commands { try owner.submit(commands.handle, dispatches: dispatches) }
+        for (number, segment) in plan.segments.enumerated() {
+            if number > 0 { try plan.pauses[number - 1].work() }
+            if isStepping {
+                for step in segment { try run(step: step) }
+            } else {
+                try owner.submit(commands[number].handle, dispatches: segment.count)
+            }
+        }
     }
 
-    /// As `run`, for a plan that was not prepared for stepping.
+    /// As `run`, for a plan that has no pauses and was not prepared for stepping.
     func runTimed() throws(DeviceError) -> SubmitTimes {
-        try owner.submit(commands[0].handle, dispatches: plan.steps.count)
+        precondition(plan.pauses.isEmpty && !isStepping, "\(plan.label): not one submit")
+        return try owner.submit(commands[0].handle, dispatches: plan.steps.count)
     }
 
     func run(step: Int) throws(DeviceError) {

@@ -55,6 +55,24 @@ import VkdynReference
         #expect(plan.steps.count == 30)
     }
 
+    @Test func aPauseKeepsItsPlaceAmongStepsThatVanishAndStepsThatAreAdded() throws {
+        let (a, b) = (persistent(32, "a"), persistent(32, "b"))
+        var recording = Recording()
+        recording.pause("first") {}
+        add(&recording, "none", a, b, recording.transient(.f32, count: 8, "none"), rows(0))
+        let counted = rows(4, isIndirect: true)
+        let sum = recording.transient(.f32, count: 32, "sum")
+        recording.scope("layer") { $0.pause("second") {} }
+        add(&recording, "sum", a, b, sum, counted)
+        add(&recording, "again", sum, b, persistent(32, "c"), counted)
+        recording.pause("third") {}
+        let plan = try plan(recording)
+        // The set-up of the indirect calls comes first, after the pause before them.
+        #expect(plan.steps.map(\.dispatch.label) == ["rows.dispatch0", "sum", "again"])
+        #expect(plan.pauses.map(\.label) == ["first", "layer.second", "third"])
+        #expect(plan.segments == [0..<0, 0..<0, 0..<3, 3..<3])
+    }
+
     @Test func droppingAnyBarrierIsSeenByTheChecker() throws {
         let whole = try plan(randomRecording(seed: 7, count: 25))
         let barriers = whole.steps.indices.filter { whole.steps[$0].needsBarrier }
