@@ -134,7 +134,9 @@ extension GroupedMatmul {
         }
         let tileCount = tiles.count
         tiles.removeLast(o.missingTiles)
-        let capacity = o.missingTiles > 0 ? tiles.count
+        let capacity =
+            o.missingTiles > 0
+            ? tiles.count
             : ExpertTiles.capacity(positions: positions, experts: expertCount, tileRows: o.tileRows)
         // Tiles beyond the count lead nowhere.
         tiles += [ExpertTile](
@@ -156,7 +158,8 @@ extension GroupedMatmul {
         }
         let weights = perSlot(layout.elementCount, o.type) { packedWeights(layout, 1, &random) }
         let scaleCount = (o.depth + group - 1) / group * layout.paddedColumns
-        let scales = o.type != .i8
+        let scales =
+            o.type != .i8
             ? nil : perSlot(scaleCount, .f32) { packedScales(layout, 1, groupSize: group, &random) }
         return makeCase(
             "positions \(o.counts), \(rows) rows, columns \(o.columns) of \(resultStride), depth \(o.depth), "

@@ -168,7 +168,8 @@ import VkdynCore
             ("[-1, 128]", "weight_block_size[0]: expected a positive integer, found -1"),
             ("[128.5, 128]", "weight_block_size[0]: expected a positive integer, found 128.5"),
             (#""x""#, #"weight_block_size: expected a positive integer or a list of such, found "x""#),
-        ]) func aBlockSizeThatIsNoPairIsNamed(size: String, problem: String) throws {
+        ])
+    func aBlockSizeThatIsNoPairIsNamed(size: String, problem: String) throws {
         let config = try Self.config(size)
         #expect(
             message { () throws(FormatError) in _ = try WeightBlock(config) }

@@ -117,7 +117,8 @@ import VkdynSchedule
                 #""rope_scaling": {"type": "yarn", "factor": 2}, "max_position_embeddings": 8, "rope_theta": 1"#,
                 "rope_theta: 1 has no logarithm"
             ),
-        ]) func aBadScalingIsNamed(fields: String, words: String) throws {
+        ])
+    func aBadScalingIsNamed(fields: String, words: String) throws {
         let config = try ConfigFile(path: "config.json", text: "{\(fields)}")
         let error = #expect(throws: FormatError.self) { try RotaryConfiguration(config.root, headSize: 64) }
         #expect(error?.description.hasPrefix("config.json: " + words) == true, "\(error?.description ?? "")")
