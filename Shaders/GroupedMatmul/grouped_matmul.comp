@@ -10,7 +10,7 @@
 #include "parameters.glsl"
 #include "packed.glsl"
 
-#pragma vkdyn optional(source_rows, scales, bias)
+#pragma vkdyn optional(source_rows, slots, scales, bias)
 #pragma vkdyn typed(weights)
 #pragma vkdyn variant(general, tile = 32x1x1)
 
@@ -19,7 +19,7 @@ layout(local_size_x = 32) in;
 layout(constant_id = 3) const bool HAS_SCALES = false;
 layout(constant_id = 4) const bool LARGE_GROUPS = false;
 
-layout(std430, binding = 3) readonly buffer Source { float source[]; };
+layout(std430, binding = 4) readonly buffer Source { float source[]; };
 layout(binding = SCALES_BINDING) uniform textureBuffer scales;
 
 #include "epilogue.glsl"
@@ -29,7 +29,9 @@ void main() {
     uint quad = gl_GlobalInvocationID.x;
     if (quad >= quad_count || gl_WorkGroupID.y >= min(tile_count.count, tile_capacity)) return;
     ExpertTile tile = tiles[gl_WorkGroupID.y];
-    uint first = tile.expert * matrix_texels(depth, quad_count) + first_texel(quad, depth);
+    uint slot = slot_of(tile.expert);
+    if (slot == NO_SLOT) return;
+    uint first = slot * matrix_texels(depth, quad_count) + first_texel(quad, depth);
     uint width = block_width(quad, quad_count);
     uint chunk = HAS_SCALES ? min(CHUNK, group_size) : CHUNK;
     uint group_count = HAS_SCALES ? (depth + group_size - 1u) / group_size : 0u;
@@ -48,10 +50,10 @@ void main() {
             }
             group += sum;
             if (end % group_size != 0u && end != depth) continue;
-            uint place = (tile.expert * group_count + start / group_size) * quad_count + quad;
+            uint place = (slot * group_count + start / group_size) * quad_count + quad;
             total = multiply_add(texelFetch(scales, int(place)), group, total);
             group = vec4(0.0);
         }
-        store_quad(tile.expert, position * columns, quad, total);
+        store_quad(tile.expert, place_of(position), quad, total);
     }
 }

@@ -25,7 +25,7 @@ layout(local_size_x = LANES) in;
 layout(constant_id = 10) const uint ROWS = 1u;
 layout(constant_id = 11) const uint QUADS = 1u;
 
-layout(binding = 3) uniform textureBuffer source;
+layout(binding = 4) uniform textureBuffer source;
 
 #include "product.glsl"
 #include "epilogue.glsl"
@@ -35,6 +35,8 @@ void main() {
     uint first_quad = gl_WorkGroupID.x * LANES * QUADS + gl_LocalInvocationID.x;
     if (first_quad >= quad_count || gl_WorkGroupID.y >= min(tile_count.count, tile_capacity)) return;
     ExpertTile tile = tiles[gl_WorkGroupID.y];
+    uint slot = slot_of(tile.expert);
+    if (slot == NO_SLOT) return;
     uint last = min(tile.first + min(tile.count, tile_rows), position_count);
     for (uint first = tile.first; first < last; first += ROWS) {
         uint x[ROWS];
@@ -42,7 +44,7 @@ void main() {
         UNROLL for (uint r = 0u; r < unrolled(ROWS); r++) {
             x[r] = source_row(first + r < last ? first + r : first) * (depth / 4u);
         }
-        accumulate(x, first_quad, quad_count, tile.expert);
+        accumulate(x, first_quad, quad_count, slot);
         // Indexed at run time, so that the epilogue stands in the program once; `total` itself stays in registers.
         vec4 staged[ROWS * QUADS];
         UNROLL for (uint i = 0u; i < unrolled(ROWS * QUADS); i++) staged[i] = total[i];
@@ -51,7 +53,7 @@ void main() {
             uint quad = first_quad + q * LANES;
             if (quad >= quad_count) break;
             for (uint r = 0u; r < own_rows; r++) {
-                store_quad(tile.expert, (first + r) * columns, quad, staged[q * ROWS + r]);
+                store_quad(tile.expert, place_of(first + r), quad, staged[q * ROWS + r]);
             }
         }
     }

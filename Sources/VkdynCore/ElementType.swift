@@ -4,6 +4,8 @@
 /// exactly and stores narrow through one integer routine.
 public enum ElementType: String, Sendable, Hashable, CaseIterable, Codable {
     case f32, f16, bf16, i32, u32, i8, u8, i64, bool
+    /// fp8 with 4 bits of exponent and no infinity, of checkpoints alone: no device stores it.
+    case f8e4m3
 
     /// Bytes of one element.
     public var byteCount: Int {
@@ -11,7 +13,7 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable, Codable {
         case .i64: 8
         case .f32, .i32, .u32: 4
         case .f16, .bf16: 2
-        case .i8, .u8, .bool: 1
+        case .i8, .u8, .bool, .f8e4m3: 1
         }
     }
 
@@ -27,14 +29,15 @@ public enum ElementType: String, Sendable, Hashable, CaseIterable, Codable {
         case .u32: 6
         case .i64: 7
         case .bool: 8
+        case .f8e4m3: 9
         }
     }
 
-    /// Whether the element is a floating-point number.
-    public var isFloat: Bool {
+    /// Whether devices store weights in it.
+    public var storesWeights: Bool {
         switch self {
-        case .f32, .f16, .bf16: true
-        case .i32, .u32, .i8, .u8, .i64, .bool: false
+        case .f32, .f16, .bf16, .i8: true
+        case .i32, .u32, .u8, .i64, .bool, .f8e4m3: false
         }
     }
 }

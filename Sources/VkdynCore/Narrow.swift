@@ -19,6 +19,19 @@ public enum Narrow {
 
     public static func widenF16(_ bits: UInt16) -> Float { f16Table[Int(bits)] }
 
+    /// All 256 values of fp8 E4M3FN (Micikevicius et al., arXiv 2209.05433), widened exactly: exponents biased by 7,
+    /// three bits of mantissa, no infinity; the magnitude of all ones is NaN.
+    private static let e4m3Table: [Float] = (0...UInt8.max).map { bits in
+        let sign = UInt32(bits & 0x80) << 24
+        let (exponent, mantissa) = (UInt32(bits >> 3) & 0xF, UInt32(bits & 7))
+        if bits & 0x7F == 0x7F { return Float(bitPattern: sign | 0x7FC0_0000) }
+        // Denormals are exact multiples of 2⁻⁹.
+        if exponent == 0 { return Float(bitPattern: sign | (Float(mantissa) * 0x1p-9).bitPattern) }
+        return Float(bitPattern: sign | (exponent + 120) << 23 | mantissa << 20)
+    }
+
+    public static func widenE4M3(_ bits: UInt8) -> Float { e4m3Table[Int(bits)] }
+
     public static func widenBF16(_ bits: UInt16) -> Float { Float(bitPattern: UInt32(bits) << 16) }
 
     /// Nearest even, denormals kept, overflow to infinity, every NaN to 0x7E00 with its sign dropped.

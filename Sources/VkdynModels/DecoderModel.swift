@@ -35,8 +35,9 @@ public struct ModelFolder: Sendable {
     public init(_ path: String) throws(FormatError) {
         self.path = path
         (config, checkpoint, generation) = try HostSpans.measure(.load, path) { () throws(FormatError) in
-            (
-                try ConfigFile(path: path + "/config.json"), try SafetensorsCheckpoint(folder: path),
+            let config = try ConfigFile(path: path + "/config.json")
+            return (
+                config, try SafetensorsCheckpoint(folder: path, config: config.root),
                 try GenerationConfig(folder: path)
             )
         }
@@ -44,7 +45,7 @@ public struct ModelFolder: Sendable {
 
     /// Loads the model of whatever architecture the configuration names.
     /// - Parameters:
-    ///   - weightType: storage of matrices on the device; nil keeps the checkpoint's own.
+    ///   - weightType: storage of matrices on the device; nil keeps the checkpoint's own, or bf16 where that is fp8.
     ///   - progress: called with the bytes loaded so far and in all; what it throws ends the loading.
     public func load(
         on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil,

@@ -16,7 +16,7 @@ public struct PackedWeights: Sendable {
     public static let groupSize = 64
 
     /// - Parameters:
-    ///   - matrices: [out, in] each, with the same in, in f32, f16 or bf16.
+    ///   - matrices: [out, in] each, with the same in, in f32, f16, bf16, or fp8 with scales.
     ///   - range: the outputs to pack, counted over all matrices; nil packs all.
     ///   - type: the storage type; narrowing rounds to nearest even. int8 is symmetric: the largest magnitude of a group
     ///     is 127.
@@ -26,7 +26,7 @@ public struct PackedWeights: Sendable {
     ) throws(FormatError) {
         guard let first = matrices.first else { preconditionFailure("no matrix to pack") }
         for matrix in matrices {
-            try matrix.requireElementType([.f32, .f16, .bf16])
+            try matrix.requireElementType([.f32, .f16, .bf16, .f8e4m3])
             guard matrix.shape.count == 2, matrix.shape[1] == first.shape[1] else {
                 throw matrix.error("has shape \(matrix.shape), expected [any, \(first.shape.last ?? 0)]")
             }

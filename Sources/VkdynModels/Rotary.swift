@@ -12,6 +12,7 @@ public struct RotaryConfiguration: Sendable, Equatable {
         case linear(factor: Float)
         /// Llama 3's: low frequencies divided, high ones kept, those between blended.
         case llama3(factor: Float, lowFactor: Float, highFactor: Float, originalContext: Float)
+        case yarn(YaRN)
     }
 
     public var theta: Float
@@ -42,7 +43,12 @@ public struct RotaryConfiguration: Sendable, Equatable {
                 lowFactor: Float(try object.number("low_freq_factor", in: factors)),
                 highFactor: Float(try object.number("high_freq_factor", in: factors)),
                 originalContext: Float(try object.integer("original_max_position_embeddings")))
-        default: throw object.error("rope_type", "\"\(type)\" is not a scaling that vkdyn knows; it knows linear and llama3")
+        case "yarn":
+            guard theta > 1 else { throw config.error("rope_theta", "1 has no logarithm by which yarn could scale") }
+            scaling = .yarn(try YaRN(object, config))
+        default:
+            throw object.error(
+                "rope_type", "\"\(type)\" is not a scaling that vkdyn knows; it knows linear, llama3 and yarn")
         }
     }
 
@@ -60,12 +66,27 @@ public struct RotaryConfiguration: Sendable, Equatable {
                 if wavelength > originalContext / lowFactor { return frequency / factor }
                 let smooth = (originalContext / wavelength - lowFactor) / (highFactor - lowFactor)
                 return (1 - smooth) * (frequency / factor) + smooth * frequency
+            case .yarn(let yarn): return yarn.frequency(ofPair: pair, theta: theta, headSize: headSize)
             }
         }
     }
+
+    /// What cosines and sines are multiplied by.
+    public var attentionFactor: Float {
+        if case .yarn(let yarn) = scaling { Float(yarn.attentionFactor) } else { 1 }
+    }
+
+    /// The scale of attention scores in DeepSeek's models, which grows with the context under YaRN.
+    /// - Parameter keySize: dimensions of a head's key, those without rotation included.
+    public func softmaxScale(keySize: Int) -> Float {
+        var factor = 1.0
+        if case .yarn(let yarn) = scaling { factor = yarn.softmaxFactor }
+        return Float(factor / Double(keySize).squareRoot())
+    }
 }
 
-/// Cosines and sines of every position, made once on the host so that all devices rotate by the same bits.
+/// Cosines and sines of every position, times the attention factor, made once on the host so that all devices rotate by
+/// the same bits.
 public struct RotaryTable: Sendable {
     /// [positions, headSize / 2].
     public let cosine: Buffer
@@ -75,6 +96,7 @@ public struct RotaryTable: Sendable {
         _ configuration: RotaryConfiguration, positionCount: Int, device: any Device
     ) throws(DeviceError) {
         let frequencies = configuration.frequencies
+        let factor = configuration.attentionFactor
         var cosines: [Float] = []
         var sines: [Float] = []
         cosines.reserveCapacity(positionCount * frequencies.count)
@@ -82,8 +104,8 @@ public struct RotaryTable: Sendable {
         for position in 0..<positionCount {
             for frequency in frequencies {
                 let angle = Double(Float(position) * frequency)
-                cosines.append(Float(cos(angle)))
-                sines.append(Float(sin(angle)))
+                cosines.append(Float(cos(angle)) * factor)
+                sines.append(Float(sin(angle)) * factor)
             }
         }
         cosine = try device.makeBuffer(.floats(cosines), label: "rotary.cosine")

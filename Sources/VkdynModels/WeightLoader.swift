@@ -7,7 +7,8 @@ public import VkdynSchedule
 public struct WeightLoader {
     public let checkpoint: any WeightSource
     public let device: any Device
-    /// The storage type of matrices; nil keeps the checkpoint's own. Tables of positions stay as they are under int8.
+    /// The storage type of matrices; nil keeps the checkpoint's own, or bf16 where that is fp8. Tables of positions
+    /// stay as they are under int8.
     public let weightType: ElementType?
     /// Called with the bytes loaded so far and in all; what it throws ends the loading.
     private let progress: (Int, Int) throws -> Void
@@ -83,7 +84,7 @@ public struct WeightLoader {
         try tensor.requireFinite()
         let values = try tensor.floats()
         return try device.makeBuffer(
-            .floats(Array(values[(firstRow * width)...]), as: tableType ?? tensor.elementType), label: label)
+            .floats(Array(values[(firstRow * width)...]), as: tableType ?? tensor.storageType), label: label)
     }
 
     /// Packs matrices, in as many pieces as the device's largest view asks for.
@@ -91,7 +92,7 @@ public struct WeightLoader {
         for matrix in matrices { try matrix.requireFinite() }
         let depth = matrices[0].shape[1]
         let columns = matrices.reduce(0) { $0 + $1.shape[0] }
-        let type = weightType ?? matrices[0].elementType
+        let type = weightType ?? matrices[0].storageType
         // Quads of columns that one view can hold.
         let largest = device.traits.maximumTexels / max(PackedLayout(depth: depth, columns: 4, elementType: type).texelCount, 1)
         guard largest > 0 else {

@@ -54,7 +54,7 @@ struct ProfileSpeculation: ParsableCommand {
         if let acceptance, !(0...1).contains(acceptance) {
             throw ValidationError("--acceptance \(acceptance): must be 0 to 1")
         }
-        if let weights, !weights.isFloat, weights != .i8 {
+        if let weights, !weights.storesWeights {
             throw ValidationError("--weights \(weights.rawValue): must be f32, f16, bf16 or int8")
         }
     }

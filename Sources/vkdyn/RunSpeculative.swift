@@ -66,7 +66,7 @@ struct RunSpeculative: ParsableCommand {
         guard (1...1_000_000).contains(maxNewTokens) else {
             throw ValidationError("--max-new-tokens \(maxNewTokens): must be 1 to 1000000")
         }
-        if let weights, !weights.isFloat, weights != .i8 {
+        if let weights, !weights.storesWeights {
             throw ValidationError("--weights \(weights.rawValue): must be f32, f16, bf16 or int8")
         }
         try sampling.check()

@@ -75,7 +75,7 @@ struct RunToMe: ParsableCommand {
         guard (1...1000).contains(repetitions) else {
             throw ValidationError("--repetitions \(repetitions): must be 1 to 1000")
         }
-        if let weights, !weights.isFloat, weights != .i8 {
+        if let weights, !weights.storesWeights {
             throw ValidationError("--weights \(weights.rawValue): must be f32, f16, bf16 or int8")
         }
         if seedWeights != nil, model == nil {

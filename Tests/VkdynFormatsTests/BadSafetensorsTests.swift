@@ -118,11 +118,11 @@ import Testing
                 == "\(path): w: has shape [2, 3], expected [3, 2]")
         #expect(
             message { () throws(FormatError) in _ = try checkpoint.tensor("i", shape: [1]) }
-                == "\(path): i: is stored as i32, expected f32 or f16 or bf16")
+                == "\(path): i: is stored as i32, expected f32 or f16 or bf16 or f8e4m3")
         let view = try checkpoint.tensor("i")
         #expect(
             message { () throws(FormatError) in _ = try view.floats() }
-                == "\(path): i: is stored as i32, expected f32 or f16 or bf16")
+                == "\(path): i: is stored as i32, expected f32 or f16 or bf16 or f8e4m3")
         let wide = try folder.write(
             "f64.safetensors",
             Self.file(

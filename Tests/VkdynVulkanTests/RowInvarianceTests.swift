@@ -39,6 +39,8 @@ import VkdynSchedule
         RowProduct(
             CombineExperts.self, ["rows": 64, "width": 36, "k": 5, "experts": 1, "shared": 1, "residual": 1], .f32,
             rows: ["positions", "experts", "weights", "sharedRows", "residual", "result"]),
+        RowProduct(
+            GatherColumns.self, ["rows": 64, "width": 60, "k": 5], .f32, rows: ["indices", "source", "result"]),
     ]
 
     @Test(arguments: products) func aRowHasTheSameBitsInEveryBatch(product: RowProduct) throws {

@@ -56,6 +56,9 @@ public struct SafetensorsCheckpoint: WeightSource {
     /// The mapped files, in the order of their names.
     public let files: [Safetensors]
 
+    /// What the model's configuration says about fp8 matrices.
+    public private(set) var weightBlock: WeightBlock?
+
     private let fileIndices: [ByteExactString: Int]
     private let indexPath: String?
 
@@ -93,6 +96,12 @@ public struct SafetensorsCheckpoint: WeightSource {
         }
         let expected = candidates.map { "\($0).safetensors" }.joined(separator: " or ")
         throw FormatError(file: folder, problem: "holds no weights; expected \(expected), or its index")
+    }
+
+    /// The weights of a model folder that its configuration describes.
+    public init(folder: String, config: ConfigObject) throws(FormatError) {
+        try self.init(folder: folder)
+        weightBlock = try WeightBlock(config)
     }
 
     /// Bytes of all its files.

@@ -212,7 +212,8 @@ enum SafetensorsType: String, CaseIterable, Sendable {
         case .f16: .f16
         case .bf16: .bf16
         case .f32: .f32
-        case .u16, .i16, .u64, .f64, .c64, .f8e4m3, .f8e5m2, .f8e8m0, .f6e2m3, .f6e3m2, .f4: nil
+        case .f8e4m3: .f8e4m3
+        case .u16, .i16, .u64, .f64, .c64, .f8e5m2, .f8e8m0, .f6e2m3, .f6e3m2, .f4: nil
         }
     }
 
@@ -227,6 +228,7 @@ enum SafetensorsType: String, CaseIterable, Sendable {
         case .u8: self = .u8
         case .i64: self = .i64
         case .bool: self = .bool
+        case .f8e4m3: self = .f8e4m3
         }
     }
 }

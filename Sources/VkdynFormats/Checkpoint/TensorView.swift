@@ -14,11 +14,15 @@ public struct TensorView: Sendable {
     public let file: MappedFile
     /// Where the bytes are in the file.
     let range: Range<Int>
+    /// Of an fp8 matrix.
+    var scales: BlockScales?
 
     /// Product of the shape.
     public var elementCount: Int { range.count / elementType.byteCount }
-    /// Size of the tensor in bytes.
-    public var byteCount: Int { range.count }
+    /// Bytes that the tensor takes in its file, those of its scales included.
+    public var byteCount: Int { range.count + (scales?.byteCount ?? 0) }
+    /// The type in which a device stores it where nobody asks for another: its own, or bf16 for fp8.
+    public var storageType: ElementType { elementType == .f8e4m3 ? .bf16 : elementType }
 
     /// The elements, little-endian, in row-major order; valid only while something keeps this view's file alive
     /// (the checkpoint does). The format promises no alignment: read elements with `loadUnaligned`.
@@ -39,7 +43,7 @@ public struct TensorView: Sendable {
 
     /// The same elements in another shape of as many, as a convolution's windows in one dimension.
     public func reshaped(_ shape: [Int]) throws(FormatError) -> TensorView {
-        guard shape.reduce(1, *) == elementCount else {
+        guard shape.reduce(1, *) == elementCount, scales == nil else {
             throw error("has shape \(self.shape), which cannot become \(shape)")
         }
         return TensorView(name: name, elementType: elementType, shape: shape, file: file, range: range)
@@ -60,9 +64,11 @@ public struct TensorView: Sendable {
 
 extension TensorView {
     /// The elements widened to f32, exactly: every f16, bf16 and f32 value (denormals, infinities and NaN
-    /// payloads included) keeps its value. Throws when they are not floating-point numbers.
+    /// payloads included) keeps its value. An fp8 number is multiplied by its block's scale, rounded once.
+    /// Throws when they are not floating-point numbers.
     public func floats() throws(FormatError) -> [Float] {
-        try requireElementType([.f32, .f16, .bf16])
+        try requireElementType([.f32, .f16, .bf16, .f8e4m3])
+        if elementType == .f8e4m3, scales == nil { throw error("is stored as fp8 and was read without its scales") }
         return [Float](unsafeUninitializedCapacity: elementCount) { buffer, count in
             withUnsafeBytes { widen($0, into: buffer) }
             count = elementCount
@@ -82,6 +88,8 @@ extension TensorView {
                 let bits = source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)
                 destination[index] = Float(bitPattern: UInt32(UInt16(littleEndian: bits)) << 16)
             }
+        case .f8e4m3:
+            scales?.widen(source, width: shape[1], into: destination)
         default:
             for index in 0..<elementCount {
                 let bits = source.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self)
@@ -95,7 +103,8 @@ extension TensorView {
     /// Reads the whole tensor once, at memory speed; integer tensors pass unread.
     public func requireFinite() throws(FormatError) {
         guard let index = firstNonFiniteIndex() else { return }
-        let value = (try? floatValue(at: index)) ?? .nan
+        // fp8 has no infinity.
+        let value = elementType == .f8e4m3 ? .nan : (try? floatValue(at: index)) ?? .nan
         let kind = value.isNaN ? "NaN" : "infinity"
         throw error("element \(index) is \(kind); the checkpoint is damaged, download or convert it again")
     }
@@ -104,18 +113,19 @@ extension TensorView {
     func firstNonFiniteIndex() -> Int? {
         withUnsafeBytes { bytes in
             switch elementType {
-            case .f32: firstIndex(in: bytes, of: UInt32.self, exponentMask: 0x7F80_0000)
-            case .f16: firstIndex(in: bytes, of: UInt16.self, exponentMask: 0x7C00)
-            case .bf16: firstIndex(in: bytes, of: UInt16.self, exponentMask: 0x7F80)
+            case .f32: firstIndex(in: bytes, of: UInt32.self, mask: 0x7F80_0000)
+            case .f16: firstIndex(in: bytes, of: UInt16.self, mask: 0x7C00)
+            case .bf16: firstIndex(in: bytes, of: UInt16.self, mask: 0x7F80)
+            case .f8e4m3: firstIndex(in: bytes, of: UInt8.self, mask: 0x7F)
             default: nil
             }
         }
     }
 
-    /// The first element whose exponent bits are all set. Blocks are tested without branches, so that the
-    /// loop is vectorised; a block that fails is searched.
+    /// The first element whose bits of the mask are all set: the exponent's, or in fp8 all but the sign. Blocks are
+    /// tested without branches, so that the loop is vectorised; a block that fails is searched.
     private func firstIndex<Bits: FixedWidthInteger & UnsignedInteger>(
-        in source: UnsafeRawBufferPointer, of _: Bits.Type, exponentMask mask: Bits
+        in source: UnsafeRawBufferPointer, of _: Bits.Type, mask: Bits
     ) -> Int? {
         let size = MemoryLayout<Bits>.size
         let blockSize = 1024

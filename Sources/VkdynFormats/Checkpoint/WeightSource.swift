@@ -5,6 +5,9 @@ public protocol WeightSource: Sendable {
     /// Bytes of all weights, for progress.
     var byteCount: Int { get }
 
+    /// The blocks of fp8 matrices that share a scale; nil where the model has none.
+    var weightBlock: WeightBlock? { get }
+
     /// Whether there is a tensor of this name.
     func contains(_ name: String) -> Bool
 
@@ -14,9 +17,12 @@ public protocol WeightSource: Sendable {
 }
 
 extension WeightSource {
-    /// A tensor of floating-point numbers.
+    public var weightBlock: WeightBlock? { nil }
+
+    /// A tensor of floating-point numbers; one in fp8 comes with the scales of its blocks.
     public func tensor(_ name: String, shape: [Int]) throws(FormatError) -> TensorView {
-        try tensor(name, shape: shape, types: [.f32, .f16, .bf16])
+        let view = try tensor(name, shape: shape, types: [.f32, .f16, .bf16, .f8e4m3])
+        return view.elementType == .f8e4m3 ? try scaled(view) : view
     }
 }
 

@@ -28,7 +28,7 @@ public struct ImageModelFolder: Sendable {
             configuration = try VisionTransformer.Configuration(huggingFace: root)
         }
         checkpoint = try HostSpans.measure(.load, path) { () throws(FormatError) in
-            try SafetensorsCheckpoint(folder: path)
+            try SafetensorsCheckpoint(folder: path, config: root)
         }
     }
 
