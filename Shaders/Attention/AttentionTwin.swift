@@ -16,10 +16,9 @@ final class AttentionTwin<A: Arithmetic> {
     // Of one block.
     private var slots = [Int](repeating: 0, count: Attention.block)
     private var scores = [Float](repeating: 0, count: Attention.block)
-    private var output: UnsafeMutableBufferPointer<Float>
     // Of one row and head.
     private let query: UnsafeMutableBufferPointer<Float>
-    private var total: UnsafeMutableBufferPointer<Float>
+    private let blocks: AttentionBlocks<A>
 
     init(_ b: Attention.Views, _ call: KernelCall<Attention>) {
         self.b = b
@@ -32,12 +31,11 @@ final class AttentionTwin<A: Arithmetic> {
         rowCount = min(Int(b.rows.pointee.count), Int(p.rowCapacity))
         keys = .allocate(capacity: capacity * headSize)
         values = .allocate(capacity: capacity * valueSize)
-        output = .allocate(capacity: valueSize)
         query = .allocate(capacity: headSize)
-        total = .allocate(capacity: valueSize)
+        blocks = AttentionBlocks(valueSize: valueSize)
     }
 
-    deinit { for floats in [keys, values, output, query, total] { floats.deallocate() } }
+    deinit { for floats in [keys, values, query] { floats.deallocate() } }
 
     func run() {
         let (headCount, kvHeadCount) = (Int(p.headCount), Int(p.kvHeadCount))
@@ -108,27 +106,16 @@ final class AttentionTwin<A: Arithmetic> {
         b.valueCache.widen(start..<start + slotCount * valueSize, into: values)
     }
 
-    /// What is subtracted from scores before the exponential.
-    @inline(__always)
-    private func shift(_ key: UInt32) -> Float {
-        let maximum = Functions.fromOrderKey(key)
-        return maximum == -.infinity ? 0 : maximum
-    }
-
     private func attend(_ sequence: Int, _ row: Int, _ head: Int) {
         let queryStart = row * Int(p.sourceStride) + head * headSize
         b.source.widen(queryStart..<queryStart + headSize, into: query)
-        var totalKey: UInt32 = 0
-        var totalSum: Float = 0
-        var isFirst = true
-        for d in 0..<valueSize { total[d] = 0 }
+        blocks.begin()
         let attended = range(sequence, row)
         var start = attended.lowerBound
         while start < attended.upperBound {
             // The attended positions of one block, without those that the bias masks.
             let end = min(attended.upperBound, (start / Attention.block + 1) * Attention.block)
             var count = 0
-            var key: UInt32 = 0
             for j in start..<end {
                 let added = bias(sequence, head, row, j)
                 if added == -.infinity { continue }
@@ -139,34 +126,12 @@ final class AttentionTwin<A: Arithmetic> {
                 score *= p.scale
                 if let added { score += added }
                 scores[count] = score
-                key = max(key, Functions.orderKey(score))
                 count += 1
             }
             start = end
-            if count == 0 { continue }
-            var sum: Float = 0
-            for d in 0..<valueSize { output[d] = 0 }
-            let subtracted = shift(key)
-            for j in 0..<count {
-                let weight = Functions.exponential(scores[j] - subtracted)
-                let valueStart = slots[j] * valueSize
-                sum += weight
-                for d in 0..<valueSize { output[d] = A.multiplyAdd(values[valueStart + d], weight, output[d]) }
-            }
-            if isFirst {
-                (totalKey, totalSum, isFirst) = (key, sum, false)
-                swap(&total, &output)
-                continue
-            }
-            let both = max(totalKey, key)
-            let a = Functions.exponential(Functions.fromOrderKey(totalKey) - shift(both))
-            let c = Functions.exponential(Functions.fromOrderKey(key) - shift(both))
-            totalKey = both
-            totalSum = totalSum * a + sum * c
-            for d in 0..<valueSize { total[d] = total[d] * a + output[d] * c }
+            blocks.add(scores[..<count]) { UnsafePointer(values.baseAddress!) + slots[$0] * valueSize }
         }
-        let factor = isFirst ? 0 : Functions.reciprocal(totalSum)
         let resultStart = (row * Int(p.headCount) + head) * valueSize
-        for d in 0..<valueSize { b.result[resultStart + d] = total[d] * factor }
+        blocks.finish(into: b.result.baseAddress! + resultStart)
     }
 }

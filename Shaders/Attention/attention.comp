@@ -114,7 +114,7 @@ void main() {
         uint key[SHARE];
         [[unroll]] for (uint s = 0u; s < SHARE; s++) {
             slot[s] = slot_of(sequence, first_row, min(block_begin + lane * SHARE + s, last));
-            key[s] = key_texel(cache_head, slot[s]);
+            key[s] = key_texel(cache_head, slot[s], key_texels, cache_capacity);
         }
         float score[QUERIES * SHARE];
         [[unroll]] for (uint i = 0u; i < QUERIES * SHARE; i++) score[i] = 0.0;

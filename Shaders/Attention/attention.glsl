@@ -3,6 +3,9 @@
 //
 // A variant declares source, key_cache, value_cache, bias and result, which it may read as texels or from storage.
 
+#include "attention_block.glsl"
+#include "key_cache.glsl"
+
 layout(constant_id = 0) const bool HAS_POSITIONS = false;
 layout(constant_id = 1) const bool HAS_BIAS = false;
 layout(constant_id = 2) const bool HAS_KEY_COUNTS = false;
@@ -36,11 +39,6 @@ layout(push_constant) uniform Parameters {
     uint bias_key_stride;
 };
 
-// Logical positions of one block.
-const uint BLOCK = 64u;
-// The entry key of −∞.
-const uint NEGATIVE_INFINITY_KEY = 0x00800000u;
-
 // The positions that a row attends: lower ..< stop.
 struct Range {
     uint lower;
@@ -70,11 +68,6 @@ uint slot_of(uint sequence, uint row, uint position) {
     return min(slot, cache_capacity - 1u);
 }
 
-// The texel of a slot's first four key dimensions; the next four lie 64 texels on.
-uint key_texel(uint cache_head, uint slot) {
-    return (cache_head * (cache_capacity / 64u) + slot / 64u) * (head_size / 4u) * 64u + slot % 64u;
-}
-
 // The element of the bias for a row's position 0.
 uint bias_start(uint sequence, uint head, uint row, uint position) {
     return bias_offset + sequence * bias_sequence_stride + head * bias_head_stride
@@ -82,17 +75,6 @@ uint bias_start(uint sequence, uint head, uint row, uint position) {
 }
 
 bool is_negative_infinity(float x) { return floatBitsToUint(x) == 0xFF800000u; }
-
-// An entry key is a score's order key plus one, so that 0 is left for no entry at all. Keys are maximised.
-uint entry_key(float score) { return order_key(score) + 1u; }
-
-float maximum_of(uint key) { return from_order_key(key - 1u); }
-
-// What is subtracted from scores before the exponential: the maximum, or +0 when that is −∞.
-float shift_of(uint key) { return key == NEGATIVE_INFINITY_KEY ? 0.0 : maximum_of(key); }
-
-// e^(maximum of one part − maximum of both), by which the part's sum and output are multiplied.
-float part_factor(uint part_key, uint both_key) { return exponential(maximum_of(part_key) - shift_of(both_key)); }
 
 // The weight of an absent entry. Weights proper are +0 to 1 or NaN.
 const float ABSENT = -1.0;

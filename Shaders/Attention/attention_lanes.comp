@@ -140,7 +140,7 @@ void main() {
         // Scores: a lane is a position. Positions beyond the tile's last are absent and read that one instead.
         uint position = block * BLOCK + lane;
         uint slot = slot_of(sequence, first_row, min(position, last));
-        uint key = key_texel(cache_head, slot);
+        uint key = key_texel(cache_head, slot, key_texels, cache_capacity);
         if (HAS_ANCESTORS) slots[(parity * GROUPS + group) * BLOCK + lane] = slot;
         float score[QUERIES];
         bool is_present[QUERIES];

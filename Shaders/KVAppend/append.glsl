@@ -1,5 +1,7 @@
 // Writes one row's keys and values; `load` reads four elements of the source.
 
+#include "key_cache.glsl"
+
 layout(constant_id = 0) const bool HAS_SLOTS = false;
 
 layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
@@ -37,9 +39,8 @@ void append(uint row) {
     uint first_head = sequence * kv_head_count;
     uint key_quads = head_size / 4u;
     for (uint i = gl_LocalInvocationID.x; i < kv_head_count * key_quads; i += 64u) {
-        uint block = (first_head + i / key_quads) * (cache_capacity / 64u) + slot / 64u;
-        key_cache[(block * key_quads + i % key_quads) * 64u + slot % 64u] =
-            stored(load(row * stride + key_offset + i * 4u));
+        uint key = key_texel(first_head + i / key_quads, slot, key_quads, cache_capacity);
+        key_cache[key + i % key_quads * 64u] = stored(load(row * stride + key_offset + i * 4u));
     }
     uint value_quads = value_size / 4u;
     for (uint i = gl_LocalInvocationID.x; i < kv_head_count * value_quads; i += 64u) {

@@ -26,6 +26,9 @@ import VkdynSchedule
         RowProduct(Attention.self, case: "prefill", rows: ["positions", "source", "result"]),
         RowProduct(Attention.self, case: "encoder", rows: ["positions", "source", "result"]),
         RowProduct(
+            LatentAttention.self, ["rows": 64, "keys": 130, "heads": 3, "latentSize": 260, "rotarySize": 12], .f32,
+            rows: ["positions", "latentQueries", "rotaryQueries", "result"]),
+        RowProduct(
             Route.self, ["rows": 64, "experts": 128, "k": 8, "groups": 1, "kept": 1, "normalisation": 1], .f32,
             rows: ["logits", "experts", "weights"]),
         RowProduct(
