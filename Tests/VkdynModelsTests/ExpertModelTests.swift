@@ -93,6 +93,22 @@ import VkdynVulkan
         }
     }
 
+    @Test(arguments: ExpertModel.allCases) func aRoundIsOneSubmitAndOneReadback(kind: ExpertModel) throws {
+        let device = try TestDevices.unshared()
+        let model = try kind.load(on: device)
+        for (draft, all) in [(nil, false), (nil, true), (DraftSource.promptLookup(maximumLength: 2), false)] {
+            let decoder = try Decoder(
+                device: device, target: model,
+                configuration: .init(draft: draft, contextLength: 80, computesAllExperts: all))
+            try decoder.prepare()
+            let telemetry = try decoder.generate(
+                prompt: ExpertModel.tokens(9) + ExpertModel.tokens(9), options: .init(maximumNewTokens: 20)
+            ).telemetry
+            #expect(telemetry.rounds > 0 && telemetry.submits == telemetry.rounds)
+            #expect(telemetry.readbacks == telemetry.rounds)
+        }
+    }
+
     @Test(arguments: ExpertModel.allCases, TestDevices.Choice.allCases)
     func computingAllExpertsGivesTheSameBits(kind: ExpertModel, choice: TestDevices.Choice) throws {
         let device = try TestDevices.device(choice)
