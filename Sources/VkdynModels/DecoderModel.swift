@@ -10,6 +10,12 @@ public protocol DecoderModel: Sendable {
     var layerCount: Int { get }
     /// Elements of all weights, tied ones once.
     var parameterCount: Int { get }
+    /// Elements of the weights that one token uses: all but those of the experts that it does not choose.
+    var activeParameterCount: Int { get }
+    /// The experts of its feed-forward layers; nil where all are dense.
+    var experts: ExpertConfiguration? { get }
+    /// Bytes of one expert's weights as they are stored, scales included; 0 where all layers are dense.
+    var expertByteCount: Int { get }
 
     /// An empty cache for sequences of up to `capacity` tokens.
     func makeCache(device: any Device, capacity: Int, label: String) throws(DeviceError) -> KeyValueCache
@@ -23,6 +29,12 @@ public protocol DecoderModel: Sendable {
     ///   - hidden: what `recordHidden` returned.
     ///   - logits: where the result goes, [rows, vocabularySize].
     func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted, logits: Buffer)
+}
+
+extension DecoderModel {
+    public var activeParameterCount: Int { parameterCount }
+    public var experts: ExpertConfiguration? { nil }
+    public var expertByteCount: Int { 0 }
 }
 
 /// A model's folder as Hugging Face publishes it, read and checked, before any weight is loaded.
@@ -46,27 +58,47 @@ public struct ModelFolder: Sendable {
     /// Loads the model of whatever architecture the configuration names.
     /// - Parameters:
     ///   - weightType: storage of matrices on the device; nil keeps the checkpoint's own, or bf16 where that is fp8.
+    ///   - expertCapacity: the most rows of a pass that an expert takes; nil for all, as published decoders have it.
     ///   - progress: called with the bytes loaded so far and in all; what it throws ends the loading.
     public func load(
         on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil,
-        progress: @escaping (Int, Int) throws -> Void = { _, _ in }
+        expertCapacity: Int? = nil, progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> any DecoderModel {
         let loader = WeightLoader(
             checkpoint: checkpoint, device: device, weightType: weightType, progress: progress)
-        return try HostSpans.measure(.load, path) { try model(loader, contextLimit: contextLimit) }
+        return try HostSpans.measure(.load, path) {
+            try model(loader, contextLimit: contextLimit, expertCapacity: expertCapacity)
+        }
     }
 
-    private func model(_ loader: WeightLoader, contextLimit: Int?) throws -> any DecoderModel {
+    private func model(
+        _ loader: WeightLoader, contextLimit: Int?, expertCapacity: Int?
+    ) throws -> any DecoderModel {
         let type = try config.root.string("model_type")
+        func limit(_ experts: inout ExpertConfiguration?) throws {
+            guard let expertCapacity else { return }
+            guard experts != nil else {
+                throw config.root.error("model_type", "has no experts that could have a capacity")
+            }
+            experts?.capacity = expertCapacity
+        }
+        var none: ExpertConfiguration?
         switch type {
         case "opt":
+            try limit(&none)
             return try OPT(configuration: OPT.Configuration(config.root), loader: loader)
-        case "llama", "mistral", "qwen2":
-            return try Llama(
-                configuration: Llama.Configuration(config.root), loader: loader, contextLimit: contextLimit)
+        case "llama", "mistral", "qwen2", "mixtral", "qwen2_moe":
+            var configuration = try Llama.Configuration(config.root)
+            try limit(&configuration.experts)
+            return try Llama(configuration: configuration, loader: loader, contextLimit: contextLimit)
+        case "deepseek_v2", "deepseek_v3":
+            var configuration = try DeepSeek.Configuration(config.root)
+            try limit(&configuration.experts)
+            return try DeepSeek(configuration: configuration, loader: loader, contextLimit: contextLimit)
         default:
             throw config.root.error(
-                "model_type", "\"\(type)\" is not a model that vkdyn knows; it knows opt, llama, mistral and qwen2")
+                "model_type", "\"\(type)\" is not a model that vkdyn knows; it knows opt, llama, mistral, qwen2, "
+                    + "mixtral, qwen2_moe, deepseek_v2 and deepseek_v3")
         }
     }
 }

@@ -1,6 +1,5 @@
 public import VkdynCore
 public import VkdynKernels
-public import VkdynSchedule
 
 /// One pass of a model over consecutive tokens of a sequence.
 public struct DecoderPass: Sendable {
@@ -9,41 +8,25 @@ public struct DecoderPass: Sendable {
     public let tokens: Buffer
     /// Logical positions in the sequence, [rows]; also the slots of the key-value cache.
     public let positions: Buffer
+    /// Whether the pass reads a piece of the prompt, all but its last token: many rows once, where others are few rows
+    /// often. Some models compute the two in different forms, so that a token's bits may depend on which it was read
+    /// in; never on how many rows its pass had.
+    public let isPrefill: Bool
+    /// The numbers of all experts for every row, [at least rows.capacity, experts], as
+    /// `ExpertConfiguration.everyExpert` makes them: a pass that has it computes all experts for all rows, and sums up
+    /// those that the rows chose. Its bits are those of a pass without it, which is what it is for: to time what
+    /// choosing saves.
+    public let everyExpert: Buffer?
 
-    public init(rows: Counted, tokens: Buffer, positions: Buffer) {
+    public init(
+        rows: Counted, tokens: Buffer, positions: Buffer, isPrefill: Bool = false, everyExpert: Buffer? = nil
+    ) {
         self.rows = rows
         self.tokens = tokens
         self.positions = positions
+        self.isPrefill = isPrefill
+        self.everyExpert = everyExpert
     }
-}
-
-/// Keys and values of one sequence, a pair of buffers a layer, in the layout that `KVAppend` states.
-public struct KeyValueCache: Sendable {
-    public let keys: [Buffer]
-    public let values: [Buffer]
-    /// Slots: a multiple of 64.
-    public let capacity: Int
-
-    /// - Parameter capacity: tokens; rounded up to whole blocks.
-    public init(
-        device: any Device, layerCount: Int, headCount: Int, headSize: Int, capacity: Int, label: String
-    ) throws(DeviceError) {
-        let slots = (max(capacity, 1) + 63) / 64 * 64
-        self.capacity = slots
-        var keys: [Buffer] = []
-        var values: [Buffer] = []
-        for layer in 0..<layerCount {
-            let count = headCount * slots * headSize
-            keys.append(
-                try device.makeBuffer(.f32, count: count, placement: .device, label: "\(label).layer\(layer).keys"))
-            values.append(
-                try device.makeBuffer(.f32, count: count, placement: .device, label: "\(label).layer\(layer).values"))
-        }
-        self.keys = keys
-        self.values = values
-    }
-
-    public var byteCount: Int { (keys + values).reduce(0) { $0 + $1.byteCount } }
 }
 
 /// A linear layer: packed weights and an optional bias, in pieces where one view cannot hold them.
@@ -75,9 +58,11 @@ public struct Linear: Sendable {
         return result
     }
 
-    /// - Parameter result: [rows, columns].
+    /// - Parameters:
+    ///   - sourceStride: from one row of the source to the next, whose first `depth` elements are read; nil for depth.
+    ///   - result: [rows, columns].
     public func record(
-        into recording: inout Recording, _ label: String, _ source: Buffer, rows: Counted,
+        into recording: inout Recording, _ label: String, _ source: Buffer, sourceStride: Int? = nil, rows: Counted,
         activation: Activation = .none, residual: Buffer? = nil, result: Buffer
     ) {
         for piece in pieces {
@@ -88,7 +73,7 @@ public struct Linear: Sendable {
                     residual: residual, result: result),
                 .init(
                     rowCapacity: UInt32(rows.capacity), depth: UInt32(depth), columns: UInt32(piece.columns.count),
-                    batchCount: 1, sourceStride: UInt32(depth), sourceOffset: 0, sourceBatchStride: 0,
+                    batchCount: 1, sourceStride: UInt32(sourceStride ?? depth), sourceOffset: 0, sourceBatchStride: 0,
                     resultStride: UInt32(columns), resultOffset: UInt32(piece.columns.lowerBound),
                     resultBatchStride: 0, groupSize: UInt32(PackedWeights.groupSize)),
                 constants: .init(activation: activation.rawValue), rows: rows)
@@ -181,11 +166,10 @@ public struct AttentionShape: Sendable, Hashable {
         into recording: inout Recording, fused: Buffer, pass: DecoderPass, cache: KeyValueCache, layer: Int
     ) -> Buffer {
         let rows = pass.rows
+        let (keys, values) = cache.keysAndValues(layer: layer)
         recording.dispatch(
             KVAppend.self, "append",
-            .init(
-                rows: rows.buffer, slots: pass.positions, source: fused, keyCache: cache.keys[layer],
-                valueCache: cache.values[layer]),
+            .init(rows: rows.buffer, slots: pass.positions, source: fused, keyCache: keys, valueCache: values),
             .init(
                 rowCapacity: UInt32(rows.capacity), sequenceRows: 0, kvHeadCount: UInt32(keyValueHeadCount),
                 headSize: UInt32(headSize), valueSize: UInt32(headSize), keyOffset: UInt32(keyOffset),
@@ -195,8 +179,8 @@ public struct AttentionShape: Sendable, Hashable {
         recording.dispatch(
             Attention.self, "attention",
             .init(
-                rows: rows.buffer, positions: pass.positions, source: fused, keyCache: cache.keys[layer],
-                valueCache: cache.values[layer], result: result),
+                rows: rows.buffer, positions: pass.positions, source: fused, keyCache: keys, valueCache: values,
+                result: result),
             .init(
                 rowCapacity: rows.capacity, headCount: headCount, kvHeadCount: keyValueHeadCount, headSize: headSize,
                 sourceStride: fusedColumns, cacheCapacity: cache.capacity, scale: 1 / Float(headSize).squareRoot(),

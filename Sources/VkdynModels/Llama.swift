@@ -6,7 +6,8 @@ public import VkdynSchedule
 
 /// Llama 2 and 3 (Touvron et al., arXiv:2307.09288; Grattafiori et al., arXiv:2407.21783), Mistral with its sliding
 /// window (Jiang et al., arXiv:2310.06825) and Qwen2 with its biases (Yang et al., arXiv:2407.10671): root-mean-square
-/// norms, rotary positions, grouped queries, a SiLU-gated feed-forward.
+/// norms, rotary positions, grouped queries, a SiLU-gated feed-forward. With experts in some layers, or all: Mixtral
+/// (Jiang et al., arXiv:2401.04088) and Qwen2-MoE.
 public struct Llama: DecoderModel {
     public struct Configuration: Sendable, Equatable {
         public var vocabularySize: Int
@@ -26,6 +27,7 @@ public struct Llama: DecoderModel {
         public var slidingWindow: Int?
         /// Layers from this one on have the sliding window.
         public var firstWindowedLayer: Int
+        public var experts: ExpertConfiguration?
 
         public init(_ config: ConfigObject) throws(FormatError) {
             let type = try config.string("model_type")
@@ -49,8 +51,10 @@ public struct Llama: DecoderModel {
             normEpsilon = Float(try config.number("rms_norm_eps", default: 1e-6))
             rotary = try RotaryConfiguration(config, headSize: headSize)
             let attentionBias = try config.boolean("attention_bias", default: false)
-            hasQueryBias = type == "qwen2" || attentionBias
-            hasOutputBias = type != "qwen2" && attentionBias
+            let isQwen = type == "qwen2" || type == "qwen2_moe"
+            let queryBias = try config.boolean("qkv_bias", default: isQwen)
+            hasQueryBias = isQwen ? queryBias : attentionBias
+            hasOutputBias = !isQwen && attentionBias
             hasFeedForwardBias = try config.boolean("mlp_bias", default: false)
             tiesEmbeddings = try config.boolean("tie_word_embeddings", default: false)
             let activation = try Activation(config, "hidden_act", default: "silu")
@@ -58,10 +62,10 @@ public struct Llama: DecoderModel {
                 throw config.error("hidden_act", "only silu is supported in a gated feed-forward")
             }
             switch type {
-            case "mistral":
+            case "mistral", "mixtral":
                 slidingWindow = try config.optionalInteger("sliding_window")
                 firstWindowedLayer = 0
-            case "qwen2":
+            case "qwen2", "qwen2_moe":
                 let uses = try config.boolean("use_sliding_window", default: false)
                 slidingWindow = uses ? try config.optionalInteger("sliding_window") : nil
                 firstWindowedLayer = try config.integer("max_window_layers", in: 0...Int(Int32.max), default: 0)
@@ -69,6 +73,7 @@ public struct Llama: DecoderModel {
                 slidingWindow = nil
                 firstWindowedLayer = 0
             }
+            experts = try ExpertConfiguration(config)
         }
     }
 
@@ -77,8 +82,7 @@ public struct Llama: DecoderModel {
         let fused: Linear  // self_attn.{q,k,v}_proj
         let output: Linear  // self_attn.o_proj
         let feedForwardNorm: RMSNormLayer  // post_attention_layernorm
-        let gateAndUp: Linear  // mlp.{gate,up}_proj
-        let down: Linear  // mlp.down_proj
+        let feedForward: FeedForward  // mlp, or block_sparse_moe
     }
 
     public let configuration: Configuration
@@ -111,7 +115,6 @@ public struct Llama: DecoderModel {
         layers = try (0..<c.layerCount).map { index in
             let prefix = root + "layers.\(index)."
             let attention = prefix + "self_attn."
-            let feedForward = prefix + "mlp."
             return Layer(
                 attentionNorm: try norm(prefix + "input_layernorm"),
                 fused: try loader.linear(
@@ -121,13 +124,9 @@ public struct Llama: DecoderModel {
                     [attention + "o_proj"], inputs: queryWidth, outputs: [c.width], hasBias: c.hasOutputBias,
                     label: attention + "o_proj"),
                 feedForwardNorm: try norm(prefix + "post_attention_layernorm"),
-                gateAndUp: try loader.linear(
-                    ["gate_proj", "up_proj"].map { feedForward + $0 }, inputs: c.width,
-                    outputs: [c.feedForwardWidth, c.feedForwardWidth], hasBias: c.hasFeedForwardBias,
-                    label: feedForward + "gate_up"),
-                down: try loader.linear(
-                    [feedForward + "down_proj"], inputs: c.feedForwardWidth, outputs: [c.width],
-                    hasBias: c.hasFeedForwardBias, label: feedForward + "down_proj"))
+                feedForward: try loader.feedForward(
+                    prefix, layer: index, experts: c.experts, width: c.width, innerWidth: c.feedForwardWidth,
+                    hasBias: c.hasFeedForwardBias))
         }
         finalNorm = try norm(root + "norm")
         angles = try RotaryTable(c.rotary, positionCount: c.contextLength, device: loader.device)
@@ -137,6 +136,11 @@ public struct Llama: DecoderModel {
     public var vocabularySize: Int { configuration.vocabularySize }
     public var contextLength: Int { configuration.contextLength }
     public var layerCount: Int { configuration.layerCount }
+    public var experts: ExpertConfiguration? { configuration.experts }
+    public var expertByteCount: Int { layers.map(\.feedForward.expertByteCount).max() ?? 0 }
+    public var activeParameterCount: Int {
+        parameterCount - (experts?.unchosenParameterCount(modelWidth: configuration.width) ?? 0)
+    }
 
     private func attention(layer: Int) -> AttentionShape {
         let c = configuration
@@ -150,7 +154,7 @@ public struct Llama: DecoderModel {
     ) throws(DeviceError) -> KeyValueCache {
         try KeyValueCache(
             device: device, layerCount: layerCount, headCount: configuration.keyValueHeadCount,
-            headSize: configuration.headSize, capacity: capacity, label: label)
+            headSize: configuration.headSize, capacity: capacity, experts: experts, label: label)
     }
 
     public func recordHidden(
@@ -188,12 +192,7 @@ public struct Llama: DecoderModel {
         let middle = layer.output.record(into: &recording, "output", attended, rows: rows, residual: input)
         hidden = layer.feedForwardNorm.record(
             into: &recording, "feed_forward_norm", middle, width: c.width, rows: rows)
-        let gateAndUp = layer.gateAndUp.record(into: &recording, "gate_up", hidden, rows: rows)
-        let gated = recording.transient(.f32, count: rows.capacity * c.feedForwardWidth, "gated")
-        recording.dispatch(
-            SiluGate.self, "gated", .init(rows: rows.buffer, source: gateAndUp, result: gated),
-            .init(rowCapacity: UInt32(rows.capacity), width: UInt32(c.feedForwardWidth)), rows: rows)
-        return layer.down.record(into: &recording, "down", gated, rows: rows, residual: middle)
+        return layer.feedForward.record(into: &recording, hidden, residual: middle, pass: pass, cache: cache)
     }
 
     public func recordLogits(into recording: inout Recording, hidden: Buffer, rows: Counted, logits: Buffer) {

@@ -28,21 +28,28 @@ public struct WeightLoader {
         totalBytes = checkpoint.byteCount
     }
 
+    /// A matrix of a linear layer, [outputs, inputs].
+    /// - Parameter name: the tensor without its `.weight`.
+    public func matrix(_ name: String, outputs: Int, inputs: Int) throws -> TensorView {
+        try checkpoint.tensor(name + ".weight", shape: [outputs, inputs])
+    }
+
     /// A linear layer, or several over one input side by side.
     /// - Parameters:
     ///   - names: tensors without their `.weight` and `.bias`.
     ///   - outputs: outputs of each.
     ///   - hasBias: whether each has a bias.
+    ///   - keepsType: stores the checkpoint's own type, whatever the others are stored as.
     public mutating func linear(
-        _ names: [String], inputs: Int, outputs: [Int], hasBias: Bool, label: String
+        _ names: [String], inputs: Int, outputs: [Int], hasBias: Bool, keepsType: Bool = false, label: String
     ) throws -> Linear {
         var matrices: [TensorView] = []
         var bias: [Float] = []
         for (name, count) in zip(names, outputs) {
-            matrices.append(try checkpoint.tensor(name + ".weight", shape: [count, inputs]))
+            matrices.append(try matrix(name, outputs: count, inputs: inputs))
             if hasBias { bias += try floats(name + ".bias", shape: [count]) }
         }
-        return try linear(matrices, bias: bias, label: label)
+        return try linear(matrices, bias: bias, keepsType: keepsType, label: label)
     }
 
     /// A convolution whose windows neither overlap nor leave gaps, as a linear layer over windows in the order of
@@ -87,42 +94,103 @@ public struct WeightLoader {
             .floats(Array(values[(firstRow * width)...]), as: tableType ?? tensor.storageType), label: label)
     }
 
-    /// Packs matrices, in as many pieces as the device's largest view asks for.
-    private mutating func linear(_ matrices: [TensorView], bias: [Float], label: String) throws -> Linear {
-        for matrix in matrices { try matrix.requireFinite() }
-        let depth = matrices[0].shape[1]
+    /// A linear layer of matrices side by side.
+    /// - Parameters:
+    ///   - matrices: [outputs, inputs] each, of the same inputs.
+    ///   - bias: of all outputs, or empty.
+    ///   - keepsType: stores the matrices' own type, whatever the others are stored as.
+    mutating func linear(
+        _ matrices: [TensorView], bias: [Float], keepsType: Bool = false, label: String
+    ) throws -> Linear {
         let columns = matrices.reduce(0) { $0 + $1.shape[0] }
-        let type = weightType ?? matrices[0].storageType
-        // Quads of columns that one view can hold.
-        let largest = device.traits.maximumTexels / max(PackedLayout(depth: depth, columns: 4, elementType: type).texelCount, 1)
-        guard largest > 0 else {
-            throw matrices[0].error(
-                "has \(depth) inputs, more than the \(device.traits.maximumTexels) texels that "
-                    + "\(device.description.name) reads through one view")
+        let pieces = try pack(count: 1, bias: bias, keepsType: keepsType, label: label) { _, _ in matrices }
+        for matrix in matrices { try tally(matrix) }
+        return Linear(pieces: pieces, depth: matrices[0].shape[1], columns: columns)
+    }
+
+    /// Layers of one shape, packed one after the other.
+    /// - Parameters:
+    ///   - keepsType: stores the matrices' own type, whatever the others are stored as.
+    ///   - isCopy: whether the weights were loaded before, in another layout, and so count no more.
+    ///   - matrices: those of a layer, side by side; one layer after the other is asked for.
+    mutating func stack(
+        count: Int, keepsType: Bool = false, isCopy: Bool = false, label: String,
+        matrices: (inout WeightLoader, Int) throws -> [TensorView]
+    ) throws -> LinearStack {
+        var shape = (depth: 0, columns: 0)
+        let pieces = try pack(count: count, bias: [], keepsType: keepsType, label: label) { loader, index in
+            let layer = try matrices(&loader, index)
+            shape = (layer[0].shape[1], layer.reduce(0) { $0 + $1.shape[0] })
+            if !isCopy {
+                for matrix in layer { try loader.tally(matrix) }
+            }
+            return layer
         }
-        // Every piece but the last is whole quads.
-        let pieceColumns = largest > columns / 4 ? columns : largest * 4
+        return LinearStack(pieces: pieces, count: count, depth: shape.depth, columns: shape.columns)
+    }
+
+    /// Packs layers one after the other, in as many pieces of their columns as the device's largest view asks for. The
+    /// first layer's shape and type are those of all; only one layer at a time is held on the host.
+    private mutating func pack(
+        count: Int, bias: [Float], keepsType: Bool, label: String,
+        matrices: (inout WeightLoader, Int) throws -> [TensorView]
+    ) throws -> [Linear.Piece] {
+        var layer = try matrices(&self, 0)
+        let columns = layer.reduce(0) { $0 + $1.shape[0] }
+        let type = keepsType ? layer[0].storageType : weightType ?? layer[0].storageType
+        let ranges = try pieceRanges(layer[0], count: count, columns: columns, type: type)
+        var buffers: [Buffer] = []
+        var scales = [[Float]](repeating: [], count: ranges.count)
+        for index in 0..<count {
+            if index > 0 { layer = try matrices(&self, index) }
+            for matrix in layer { try matrix.requireFinite() }
+            for (piece, range) in ranges.enumerated() {
+                let packed = try PackedWeights(layer, outputs: range, as: type)
+                if index == 0 {
+                    buffers.append(
+                        try device.makeBuffer(
+                            type, count: count * packed.layout.elementCount, placement: .device,
+                            label: ranges.count == 1 ? label : "\(label).\(range.lowerBound)"))
+                }
+                try device.write(bytes: packed.bytes, to: buffers[piece], byteOffset: index * packed.bytes.count)
+                scales[piece] += packed.scales
+            }
+        }
         var pieces: [Linear.Piece] = []
-        for start in Swift.stride(from: 0, to: columns, by: pieceColumns) {
-            let range = start..<min(start + pieceColumns, columns)
-            let packed = try PackedWeights(matrices, outputs: range, as: type)
-            let name = pieceColumns == columns ? label : "\(label).\(start)"
+        for (piece, range) in ranges.enumerated() {
+            let name = buffers[piece].label
             pieces.append(
                 Linear.Piece(
-                    weights: try device.makeBuffer(
-                        BufferContents(elementType: type, bytes: packed.bytes), label: name),
-                    scales: packed.scales.isEmpty
-                        ? nil : try device.makeBuffer(.floats(packed.scales), label: name + ".scales"),
-                    bias: bias.isEmpty ? nil : try device.makeBuffer(.floats(Array(bias[range])), label: name + ".bias"),
+                    weights: buffers[piece],
+                    scales: scales[piece].isEmpty
+                        ? nil : try device.makeBuffer(.floats(scales[piece]), label: name + ".scales"),
+                    bias: bias.isEmpty
+                        ? nil : try device.makeBuffer(.floats(Array(bias[range])), label: name + ".bias"),
                     columns: range))
         }
-        for matrix in matrices { try tally(matrix) }
-        return Linear(pieces: pieces, depth: depth, columns: columns)
+        return pieces
+    }
+
+    /// The columns of each piece: every piece but the last is whole quads.
+    private func pieceRanges(
+        _ matrix: TensorView, count: Int, columns: Int, type: ElementType
+    ) throws -> [Range<Int>] {
+        let quad = PackedLayout(depth: matrix.shape[1], columns: 4, elementType: type)
+        // Quads of columns that one view can hold.
+        let largest = device.traits.maximumTexels / max(count * quad.texelCount, 1)
+        guard largest > 0 else {
+            throw matrix.error(
+                "has \(matrix.shape[1]) inputs" + (count > 1 ? " in each of \(count) layers" : "")
+                    + ", more than the \(device.traits.maximumTexels) texels that \(device.description.name) reads "
+                    + "through one view")
+        }
+        let pieceColumns = largest > columns / 4 ? columns : largest * 4
+        return Swift.stride(from: 0, to: columns, by: pieceColumns).map { $0..<min($0 + pieceColumns, columns) }
     }
 
     private var tableType: ElementType? { weightType == .i8 ? nil : weightType }
 
-    private mutating func tally(_ tensor: TensorView) throws {
+    mutating func tally(_ tensor: TensorView) throws {
         parameterCount += tensor.elementCount
         loadedBytes += tensor.byteCount
         try progress(loadedBytes, totalBytes)

@@ -104,6 +104,26 @@ import VkdynKernels
         }
     }
 
+    @Test func sigmoidGate() {
+        for run in TwinRun<SigmoidGate>.all() {
+            let width = Int(run.parameters.width)
+            let (gate, source, result) = (run.before[1]!.floats, run.before[2]!.floats, run.after[3]!.floats)
+            var wrong: [Int] = []
+            for row in 0..<run.rowCount {
+                let sigmoid = 1 / (1 + exp(-Double(gate[row])))
+                // Where e⁻ˣ overflows, the sigmoid is 0 instead of a tiny number.
+                let slack = gate[row] < -88 ? sigmoid : 0
+                for i in row * width..<(row + 1) * width {
+                    let y = Double(source[i]) * (slack > 0 && source[i].isInfinite ? .nan : sigmoid)
+                    let bound = 5 * ulp(y) + abs(Double(source[i])) * (slack + 0x1p-149)
+                    if !agrees(result[i], y, bound: bound) { wrong.append(i) }
+                }
+            }
+            #expect(wrong.isEmpty, "\(run.label): \(wrong.map { (gate[$0 / width], source[$0], result[$0]) })")
+            #expect(isUntouched(run, 3, from: run.rowCount * width), "\(run.label)")
+        }
+    }
+
     @Test func siluGate() {
         for run in TwinRun<SiluGate>.all() {
             let width = Int(run.parameters.width)

@@ -19,6 +19,26 @@ import VkdynKernels
         }
     }
 
+    @Test func joinedHeadsAreTheirParts() {
+        for run in TwinRun<JoinHeads>.all() {
+            let p = run.parameters
+            let (first, second, stride) = (Int(p.firstSize), Int(p.secondSize), Int(p.stride))
+            let source = run.before[1]!.words
+            var expected: [UInt32] = []
+            for row in 0..<run.rowCount {
+                for head in 0..<Int(p.headCount) {
+                    let (one, other) = (
+                        row * stride + Int(p.firstOffset) + head * first,
+                        row * stride + Int(p.secondOffset) + head * second
+                    )
+                    expected += source[one..<one + first] + source[other..<other + second]
+                }
+            }
+            expected += run.before[2]!.words[expected.count...]
+            #expect(run.after[2]!.words == expected, "\(run.label)")
+        }
+    }
+
     @Test func scatteredRowsAddToTheirPlacesAndLeaveTheOthers() {
         for run in TwinRun<ScatterRows>.all() {
             let p = run.parameters

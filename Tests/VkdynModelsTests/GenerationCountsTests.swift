@@ -24,11 +24,10 @@ import VkdynVulkan
         return try CountedGeneration(work, on: device, pair: try folders.load(on: device))
     }
 
-    /// A device of its own: the shared one's counters count what other suites run meanwhile.
     private func device(_ choice: TestDevices.Choice) throws -> any Device {
         switch choice {
         case .reference: ReferenceDevice()
-        case .vulkan: try DeviceList(options: .init(validation: true, usesTuning: false)).open()
+        case .vulkan: try TestDevices.unshared()
         }
     }
 

@@ -1,6 +1,8 @@
 import Foundation
 import Testing
 import VkdynFormats
+import VkdynModels
+import VkdynSchedule
 
 /// A small checkpoint and what transformers computed with it.
 struct ModelFixture: Decodable {
@@ -11,6 +13,8 @@ struct ModelFixture: Decodable {
         let largestLogit: Float
         let greedy: [Int]
         let finalLogits: String
+        /// Of prompt and continuation but the last token, [tokens, expert layers, k], in descending score.
+        let experts: [[[UInt32]]]?
     }
 
     struct Speculation: Decodable {
@@ -33,8 +37,19 @@ struct ModelFixture: Decodable {
     let vocabularySize: Int
     let prompts: [Prompt]
     let speculation: Speculation?
+    /// The layers that have experts.
+    let expertLayers: [Int]?
 
-    static let names = ["opt-pre", "opt-post", "llama-gqa", "llama-tied-f16", "mistral-window", "qwen2"]
+    static let names = ["opt-pre", "opt-post", "llama-gqa", "llama-tied-f16", "mistral-window", "qwen2"] + expertNames
+    static let expertNames = [
+        "experts-mixtral", "experts-qwen2-moe", "experts-qwen2-moe-normalised", "experts-deepseek-v2",
+        "experts-deepseek-v3", "experts-deepseek-v3-fp8",
+    ]
+
+    /// The model as the fixture was computed: fp8 widened, where a folder has it.
+    static func model(_ name: String, on device: any Device, path: String? = nil) throws -> any DecoderModel {
+        try ModelFolder(path ?? self.path(name)).load(on: device, weightType: name.hasSuffix("fp8") ? .f32 : nil)
+    }
 
     static func path(_ name: String) -> String {
         URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/\(name)").path

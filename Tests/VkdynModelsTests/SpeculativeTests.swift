@@ -149,7 +149,7 @@ import VkdynVulkan
     }
 
     @Test func aRoundIsOneSubmitAndOneReadback() throws {
-        let pair = try Pair(try TestDevices.vulkan())
+        let pair = try Pair(try TestDevices.unshared())
         for drafting in [false, true] {
             let decoder = try pair.decoder(drafting: drafting)
             try decoder.prepare()

@@ -9,6 +9,10 @@ enum TestDevices {
     }
 
     static func vulkan() throws -> VulkanDevice { try opened.get() }
+    /// A device that no other suite uses: the shared one's counters count what others run meanwhile.
+    static func unshared() throws -> VulkanDevice {
+        try DeviceList(options: .init(validation: true, usesTuning: false)).open()
+    }
     static let reference = ReferenceDevice()
 
     enum Choice: String, CaseIterable, Sendable { case reference, vulkan }

@@ -1,7 +1,5 @@
 import Foundation
 import Testing
-import VkdynCore
-import VkdynKernels
 import VkdynModels
 import VkdynSchedule
 import VkdynTechniques
@@ -13,31 +11,7 @@ import VkdynVulkan
     private func logits(
         _ model: any DecoderModel, _ tokens: [Int], on device: any Device
     ) throws -> [Float] {
-        let count = tokens.count
-        let cache = try model.makeCache(device: device, capacity: count, label: "test")
-        let state = try device.makeBuffer(
-            .structure(SequenceState(length: UInt32(count))), placement: .shared, label: "sequence")
-        let tokenBuffer = try device.makeBuffer(.words(tokens.map(UInt32.init)), label: "tokens")
-        let result = try device.makeBuffer(
-            .f32, count: count * model.vocabularySize, placement: .device, label: "logits")
-        var recording = Recording()
-        let pass = DecoderPass(
-            rows: Counted(
-                buffer: recording.transient(.u32, count: 3, "rows"), capacity: count, isIndirect: false),
-            tokens: recording.transient(.u32, count: count, "row_tokens"),
-            positions: recording.transient(.u32, count: count, "positions"))
-        recording.dispatch(
-            BeginPass.self, "begin",
-            .init(
-                sequence: state, tokens: tokenBuffer, rows: pass.rows.buffer, rowTokens: pass.tokens,
-                positions: pass.positions),
-            .init(rowCapacity: UInt32(count), model: 0, holdBack: 0, skipWhenStopped: 0))
-        let hidden = model.recordHidden(into: &recording, pass: pass, cache: cache)
-        model.recordLogits(into: &recording, hidden: hidden, rows: pass.rows, logits: result)
-        let plan = try Plan(recording, label: "logits", traits: device.traits)
-        #expect(PlanChecker.violations(of: plan) == [])
-        try device.prepare(plan).run()
-        return try device.read(Float.self, from: result, count: count * model.vocabularySize)
+        try SequenceRun(model, on: device, capacity: tokens.count).logits(tokens)
     }
 
     private func expectClose(_ found: [Float], _ expected: [Float], largest: Float) {
@@ -50,7 +24,7 @@ import VkdynVulkan
     func logitsEqualTransformers(name: String, device choice: TestDevices.Choice) throws {
         let fixture = try ModelFixture.load(name)
         let device = try TestDevices.device(choice)
-        let model = try ModelFolder(ModelFixture.path(name)).load(on: device)
+        let model = try ModelFixture.model(name, on: device)
         for prompt in fixture.prompts {
             expectClose(
                 try logits(model, prompt.tokens, on: device), try ModelFixture.floats(prompt.logits),
@@ -64,17 +38,48 @@ import VkdynVulkan
         var bits: [[UInt32]] = []
         for choice in TestDevices.Choice.allCases {
             let device = try TestDevices.device(choice)
-            let model = try ModelFolder(ModelFixture.path(name)).load(on: device)
+            let model = try ModelFixture.model(name, on: device)
             bits.append(try logits(model, fixture.prompts[1].tokens, on: device).map(\.bitPattern))
         }
         #expect(bits[0] == bits[1])
     }
 
+    /// In a pass over the prompt, and at every step of the continuation.
+    @Test(arguments: ModelFixture.expertNames, TestDevices.Choice.allCases)
+    func everyTokenHasTheExpertsOfTransformers(name: String, device choice: TestDevices.Choice) throws {
+        let fixture = try ModelFixture.load(name)
+        let device = try TestDevices.device(choice)
+        let model = try ModelFixture.model(name, on: device)
+        #expect(model.experts?.layers == fixture.expertLayers)
+        let decoder = try Decoder(
+            device: device, target: model,
+            configuration: .init(contextLength: min(model.contextLength, 168), prefillLength: 16))
+        for prompt in fixture.prompts {
+            let expected = try #require(prompt.experts)
+            let run = try SequenceRun(model, on: device, capacity: prompt.tokens.count)
+            _ = try run.logits(prompt.tokens)
+            let generation = try decoder.generate(
+                prompt: prompt.tokens, options: .init(maximumNewTokens: prompt.greedy.count))
+            let pass = try #require(try run.experts())
+            let steps = try #require(generation.experts)
+            #expect(pass.positionCount == prompt.tokens.count && steps.positionCount == expected.count)
+            for (position, layers) in expected.enumerated() {
+                for (layer, experts) in layers.enumerated() {
+                    #expect(Array(steps.experts(position: position, layer: layer)) == experts)
+                    if position < prompt.tokens.count {
+                        #expect(Array(pass.experts(position: position, layer: layer)) == experts)
+                    }
+                }
+            }
+        }
+        #expect(ValidationMessages.all == [])
+    }
+
     @Test(arguments: ModelFixture.names)
-    func greedyTokensEqualTransformersOver128Steps(name: String) throws {
+    func greedyTokensEqualTransformers(name: String) throws {
         let fixture = try ModelFixture.load(name)
         let device = try TestDevices.vulkan()
-        let model = try ModelFolder(ModelFixture.path(name)).load(on: device)
+        let model = try ModelFixture.model(name, on: device)
         let decoder = try Decoder(
             device: device, target: model,
             configuration: .init(contextLength: min(model.contextLength, 168), prefillLength: 16))
@@ -94,8 +99,8 @@ import VkdynVulkan
         defer { try? FileManager.default.removeItem(atPath: copy) }
         let device = TestDevices.reference
         let tokens = try ModelFixture.load(name).prompts[1].tokens
-        let one = try logits(try ModelFolder(ModelFixture.path(name)).load(on: device), tokens, on: device)
-        let other = try logits(try ModelFolder(copy).load(on: device), tokens, on: device)
+        let one = try logits(try ModelFixture.model(name, on: device), tokens, on: device)
+        let other = try logits(try ModelFixture.model(name, on: device, path: copy), tokens, on: device)
         #expect(one.map(\.bitPattern) == other.map(\.bitPattern))
     }
 }

@@ -18,10 +18,14 @@ public final class Decoder: @unchecked Sendable {
         public var contextLength: Int
         /// Prompt tokens read in one submit; nil lets the target's size decide.
         public var prefillLength: Int?
+        /// Computes all of the target's experts for every row, and gives the same bits: to time what choosing saves.
+        /// Not with a capacity, which drops what this computes.
+        public var computesAllExperts: Bool
 
         public init(
             draft: DraftSource? = nil, schedule: DraftSchedule.Policy = .constant(length: 4),
-            choice: TokenChoice = .greedy, flavour: Flavour = .separate, contextLength: Int, prefillLength: Int? = nil
+            choice: TokenChoice = .greedy, flavour: Flavour = .separate, contextLength: Int, prefillLength: Int? = nil,
+            computesAllExperts: Bool = false
         ) {
             self.draft = draft
             self.schedule = schedule
@@ -29,6 +33,7 @@ public final class Decoder: @unchecked Sendable {
             self.flavour = flavour
             self.contextLength = contextLength
             self.prefillLength = prefillLength
+            self.computesAllExperts = computesAllExperts
         }
     }
 
@@ -73,12 +78,17 @@ public final class Decoder: @unchecked Sendable {
                 .u32, count: SamplingParameters.wordCount, placement: .shared, label: "sampling"),
             logits: try device.makeBuffer(
                 .f32, count: rowCapacity * target.vocabularySize, placement: .device, label: "logits"))
+        var everyExpert: Buffer?
+        if configuration.computesAllExperts, let experts = target.experts {
+            precondition(experts.capacity == nil, "a capacity drops what a run of all experts computes")
+            everyExpert = try experts.everyExpert(device: device, rows: max(rowCapacity, prefillLength))
+        }
         var stopsByConfidence = false
         if case .confidence = configuration.schedule { stopsByConfidence = true }
         recorder = RoundRecorder(
             target: target, targetCache: try target.makeCache(device: device, capacity: context, label: "target"),
             draft: configuration.draft, draftCache: draftCache, buffers: buffers, choice: configuration.choice,
-            stopsByConfidence: stopsByConfidence)
+            stopsByConfidence: stopsByConfidence, everyExpert: everyExpert)
     }
 
     /// Prepares every plan that a generation may need, so that none is made while one runs.
@@ -90,7 +100,7 @@ public final class Decoder: @unchecked Sendable {
     /// Prompt tokens that a slow GPU (some 0.5 TFLOP/s) reads in less than half a second, after which watchdogs reset
     /// it: at most 64, at least 1.
     private static func prefillLength(for target: any DecoderModel) -> Int {
-        max(1, min(64, 100_000_000_000 / max(1, target.parameterCount)))
+        max(1, min(64, 100_000_000_000 / max(1, target.activeParameterCount)))
     }
 
     /// Generates after a prompt. Not to be called while another call runs.
@@ -112,6 +122,8 @@ public final class Decoder: @unchecked Sendable {
         try writeState(prompt, choice)
         try readPrompt(prompt.count, isCancelled)
         telemetry.prefillSeconds = (clock.now - start).seconds
+        let experts = recorder.targetCache.experts
+        let promptTallies = try experts?.readTallies(from: device) ?? []
         let decodeStart = clock.now
         let counters = device.counters
 
@@ -160,13 +172,19 @@ public final class Decoder: @unchecked Sendable {
         telemetry.readbacks = used.readbacks
         return Generation(
             tokens: tokens, stopReason: reason, telemetry: telemetry,
-            finalLogits: tokens.isEmpty ? [] : try logits(row: lastRow))
+            finalLogits: tokens.isEmpty ? [] : try logits(row: lastRow),
+            // The last token was chosen, and not read.
+            experts: try experts?.read(
+                from: device, positions: prompt.count + max(tokens.count, 1) - 1, promptTallies: promptTallies))
     }
 
     // MARK: Parts
 
     func check(_ prompt: [Int]) throws(GenerationError) {
         if prompt.isEmpty { throw .emptyPrompt }
+        if let capacity = recorder.target.experts?.capacity, configuration.draft != nil {
+            throw .draftsWithExpertCapacity(capacity)
+        }
         let vocabulary = recorder.target.vocabularySize
         if let token = prompt.first(where: { !(0..<vocabulary).contains($0) }) {
             throw .tokenOutOfRange(token: token, vocabularySize: vocabulary)
@@ -179,6 +197,7 @@ public final class Decoder: @unchecked Sendable {
     func writeState(_ prompt: [Int], _ choice: TokenChoice) throws(DeviceError) {
         try device.write(SequenceState(length: UInt32(prompt.count)), to: buffers.state)
         try device.write(prompt.map(UInt32.init), to: buffers.tokens)
+        try recorder.targetCache.experts?.clear(on: device)
         var parameters = SamplingParameters(temperature: 1, topP: 1)
         if case .sampled(let sampling, _) = choice {
             parameters.temperature = sampling.temperature
@@ -268,6 +287,8 @@ public enum GenerationError: UserFacingError, Equatable {
     case emptyPrompt
     case tokenOutOfRange(token: Int, vocabularySize: Int)
     case promptTooLong(tokens: Int, contextLength: Int)
+    /// Drafts share their pass with the rows that a capacity counts, so that the output would depend on them.
+    case draftsWithExpertCapacity(Int)
 
     public var description: String {
         switch self {
@@ -276,6 +297,9 @@ public enum GenerationError: UserFacingError, Equatable {
             "token \(token) of the prompt is outside the vocabulary of \(vocabularySize)"
         case .promptTooLong(let tokens, let contextLength):
             "the prompt has \(tokens) tokens and leaves no room in the context of \(contextLength)"
+        case .draftsWithExpertCapacity(let capacity):
+            "the target's experts take at most \(capacity) rows of a pass, so that drafts would change its output; "
+                + "generate without drafts, or without a capacity"
         }
     }
 }

@@ -109,4 +109,6 @@ public struct Generation: Sendable {
     public var telemetry: GenerationTelemetry
     /// The target's logits from which the last token was chosen, [vocabulary].
     public var finalLogits: [Float]
+    /// The experts of every token that the target read, which is all but the last; nil for a target without experts.
+    public var experts: ExpertTrace?
 }

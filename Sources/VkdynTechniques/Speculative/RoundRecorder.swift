@@ -24,6 +24,8 @@ struct RoundRecorder {
     let buffers: SequenceBuffers
     let choice: TokenChoice
     let stopsByConfidence: Bool
+    /// For a target that computes all its experts for every row; see `DecoderPass`.
+    let everyExpert: Buffer?
 
     /// Which cached count of the sequence a pass advances.
     private enum Role: UInt32 { case target = 0, draft = 1 }
@@ -35,7 +37,8 @@ struct RoundRecorder {
         var recording = Recording()
         recording.scope(isDraft ? "draft_prefill" : "prefill") { recording in
             let pass = begin(
-                &recording, isDraft ? .draft : .target, capacity: capacity, isIndirect: true, holdsBack: true)
+                &recording, isDraft ? .draft : .target, capacity: capacity, isIndirect: true, isPrefill: true,
+                holdsBack: true)
             if isDraft, case .model(let model) = draft, let draftCache {
                 _ = model.recordHidden(into: &recording, pass: pass, cache: draftCache)
             } else {
@@ -102,15 +105,16 @@ struct RoundRecorder {
     // MARK: Parts
 
     private func begin(
-        _ recording: inout Recording, _ role: Role, capacity: Int, isIndirect: Bool, holdsBack: Bool = false,
-        skipsWhenStopped: Bool = false
+        _ recording: inout Recording, _ role: Role, capacity: Int, isIndirect: Bool, isPrefill: Bool = false,
+        holdsBack: Bool = false, skipsWhenStopped: Bool = false
     ) -> DecoderPass {
         let rows = Counted(
             buffer: recording.transient(.u32, count: RowCount.wordCount, "rows"), capacity: capacity,
             isIndirect: isIndirect)
         let pass = DecoderPass(
             rows: rows, tokens: recording.transient(.u32, count: capacity, "row_tokens"),
-            positions: recording.transient(.u32, count: capacity, "positions"))
+            positions: recording.transient(.u32, count: capacity, "positions"), isPrefill: isPrefill,
+            everyExpert: role == .target ? everyExpert : nil)
         recording.dispatch(
             BeginPass.self, "begin",
             .init(

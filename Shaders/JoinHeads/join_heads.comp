@@ -1,0 +1,25 @@
+#version 450
+#extension GL_GOOGLE_include_directive : require
+
+// One workgroup for 256 elements of a row, one an invocation and step; any sizes.
+
+#include "rows.glsl"
+
+#pragma vkdyn variant(scalars, tile = 1x64x1)
+
+layout(local_size_x = 64) in;
+
+#include "parameters.glsl"
+layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
+layout(std430, binding = 1) readonly buffer Source { float source[]; };
+layout(std430, binding = 2) writeonly buffer Result { float result[]; };
+
+void main() {
+    uint row = gl_WorkGroupID.x;
+    if (row >= min(rows.count, row_capacity)) return;
+    uint width = head_count * (first_size + second_size);
+    uint first = gl_WorkGroupID.y * 256u;
+    for (uint i = first + gl_LocalInvocationID.x; i < min(first + 256u, width); i += 64u) {
+        result[row * width + i] = source[row * stride + source_column(i)];
+    }
+}

@@ -1,0 +1,90 @@
+import VkdynCore
+import VkdynKernels
+
+/// The part of a decoder layer that treats every token alone, in the models that gate it with SiLU.
+enum FeedForward: Sendable {
+    case dense(GatedFeedForward)
+    case experts(ExpertFeedForward)
+
+    /// Bytes of one expert's weights; 0 for a dense layer.
+    var expertByteCount: Int {
+        guard case .experts(let layer) = self else { return 0 }
+        return layer.gateAndUp.layerByteCount + layer.down.layerByteCount
+    }
+
+    /// - Parameters:
+    ///   - source: [rows, width], normed.
+    ///   - residual: [rows, width], added last.
+    /// - Returns: [rows, width].
+    func record(
+        into recording: inout Recording, _ source: Buffer, residual: Buffer, pass: DecoderPass, cache: KeyValueCache
+    ) -> Buffer {
+        switch self {
+        case .dense(let layer): layer.record(into: &recording, source, rows: pass.rows, residual: residual)
+        case .experts(let layer):
+            layer.record(into: &recording, source, residual: residual, pass: pass, log: cache.experts)
+        }
+    }
+}
+
+/// A feed-forward layer gated by SiLU (Shazeer, arXiv:2002.05202): `down(silu(gate(x)) · up(x))`.
+struct GatedFeedForward: Sendable {
+    let gateAndUp: Linear
+    let down: Linear
+
+    /// Columns between the two products.
+    private var innerWidth: Int { down.depth }
+
+    /// - Parameters:
+    ///   - source: [rows, width].
+    ///   - residual: [rows, width], added last.
+    /// - Returns: [rows, width].
+    func record(
+        into recording: inout Recording, _ source: Buffer, rows: Counted, residual: Buffer? = nil
+    ) -> Buffer {
+        let both = gateAndUp.record(into: &recording, "gate_up", source, rows: rows)
+        let gated = recording.gated(both, width: innerWidth, rows: rows)
+        return down.record(into: &recording, "down", gated, rows: rows, residual: residual)
+    }
+}
+
+extension Recording {
+    /// - Parameter both: [rows, 2 · width], the gate, then the product.
+    /// - Returns: [rows, width].
+    mutating func gated(_ both: Buffer, width: Int, rows: Counted) -> Buffer {
+        let result = transient(.f32, count: rows.capacity * width, "gated")
+        dispatch(
+            SiluGate.self, "gated", .init(rows: rows.buffer, source: both, result: result),
+            .init(rowCapacity: UInt32(rows.capacity), width: UInt32(width)), rows: rows)
+        return result
+    }
+}
+
+extension WeightLoader {
+    /// The feed-forward of a layer, with experts where the configuration has them.
+    /// - Parameters:
+    ///   - prefix: the layer's name with its dot, as in `model.layers.3.`.
+    ///   - innerWidth: of a dense one.
+    mutating func feedForward(
+        _ prefix: String, layer: Int, experts: ExpertConfiguration?, width: Int, innerWidth: Int, hasBias: Bool = false
+    ) throws -> FeedForward {
+        guard let experts, experts.ordinal(ofLayer: layer) != nil else {
+            return .dense(
+                try gatedFeedForward(prefix + "mlp.", width: width, innerWidth: innerWidth, hasBias: hasBias))
+        }
+        return .experts(try self.experts(experts, prefix: prefix, layer: layer, width: width))
+    }
+
+    /// A gated feed-forward layer: `gate_proj`, `up_proj` and `down_proj` below `prefix`.
+    mutating func gatedFeedForward(
+        _ prefix: String, width: Int, innerWidth: Int, hasBias: Bool = false
+    ) throws -> GatedFeedForward {
+        GatedFeedForward(
+            gateAndUp: try linear(
+                [prefix + "gate_proj", prefix + "up_proj"], inputs: width, outputs: [innerWidth, innerWidth],
+                hasBias: hasBias, label: prefix + "gate_up"),
+            down: try linear(
+                [prefix + "down_proj"], inputs: innerWidth, outputs: [width], hasBias: hasBias,
+                label: prefix + "down_proj"))
+    }
+}
