@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from model import SHAPES
 from sections import replace_section
+from shapes import PAIR, SHAPES
 
 
 def corpus_table(record):
@@ -76,25 +76,29 @@ not the text, but whoever wishes to know what they read and under which licence 
 """
 
 
-def model_card(name, record, result, checkpoint, how):
+def pair_introduction(name, result):
     c = SHAPES[name]
     role = "the target" if name == "target" else "the draft, distilled from prose-target,"
-    return f"""# prose-{name}
-
-A Llama language model of {result[name]['parameters']:,} parameters: {role} of vkdyn's pair for speculative decoding.
+    return f"""A Llama language model of {result['parameters']:,} parameters: {role} of vkdyn's pair for speculative decoding.
 {c.num_hidden_layers} layer{'s' if c.num_hidden_layers > 1 else ''}, hidden {c.hidden_size}, intermediate {c.intermediate_size}, \
 {c.num_attention_heads} heads of {c.head_dim} on {c.num_key_value_heads} key-value head, vocabulary {c.vocab_size} \
-(byte-level BPE), tied embeddings, f16.
+(byte-level BPE), tied embeddings, f16."""
+
+
+def model_card(name, introduction, record, result, checkpoint, how, cores="two shared CPU cores"):
+    return f"""# prose-{name}
+
+{introduction}
 
 - **Trained on** {sum(r['bytes'] for r in record) / 1e6:.1f} MB of English technical prose from {len(record)} Debian 12 \
 documentation packages, all under free licences, listed below.
 - **How**: {how}
-  {checkpoint['step']} steps, {checkpoint['tokens']:,} tokens, {checkpoint['seconds'] / 60:.0f} minutes on two shared CPU cores, seed 1. \
+  {checkpoint['step']} steps, {checkpoint['tokens']:,} tokens, {checkpoint['seconds'] / 60:.0f} minutes on {cores}, seed 1. \
 See `tools/train/README.md`.
-- **Held-out loss**: {result[name]['nats per token']:.4f} nats a token, {result[name]['bits per byte']:.4f} bits a byte.
+- **Held-out loss**: {result['nats per token']:.4f} nats a token, {result['bits per byte']:.4f} bits a byte.
 - **Intended use**: demonstrating and testing an inference engine. It writes sentences like those of a manual, \
 often wrong and often repetitive; it holds no knowledge to rely on and was not made safe for any audience.
-- **Limits**: trained on windows of 256 tokens; positions from there to {c.max_position_embeddings} run but were never seen. \
+- **Limits**: trained on windows of 256 tokens; positions from there to {SHAPES[name].max_position_embeddings} run but were never seen. \
 Few tokens for its size, so greedy text falls into repetition after a sentence or three.
 - **Licence**: the project's own; the texts it was trained on are under the licences listed here.
 
@@ -105,8 +109,9 @@ Few tokens for its size, so greedy text falls into repetition after a sentence o
 def write_cards(work, models, result):
     record = json.loads((Path(work) / "corpus.json").read_text())
     commands = json.loads((Path(work) / "commands.json").read_text())
-    for name in SHAPES:
+    for name in PAIR:
         checkpoint = torch.load(Path(work) / f"{name}.pt", weights_only=True)
-        card = model_card(name, record, result, checkpoint, commands[name])
+        introduction = pair_introduction(name, result[name])
+        card = model_card(name, introduction, record, result[name], checkpoint, commands[name])
         (Path(models) / f"prose-{name}" / "README.md").write_text(card)
     replace_section(Path(models) / "README.md", pair_card(record, result))

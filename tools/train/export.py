@@ -3,8 +3,9 @@
 
     python export.py --work build/train --output ../../Sources/VkdynModels/Shipped
     python export.py --work build/train --output preview --only target
+    python export.py --work build/train --output preview --only mixtral deepseek
 
-Each folder is written beside its place and then renamed. `--verify` loads it with LlamaForCausalLM and
+Each folder is written beside its place and then renamed. `--verify` loads it with transformers and
 requires the same logits (to 1e-3) and the same greedy continuation as `model.py`.
 """
 import argparse
@@ -18,7 +19,8 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from continuations import write
-from model import SHAPES, Llama
+from model import Llama
+from shapes import PAIR, SHAPES
 
 END = "<|endoftext|>"
 PROMPTS = ["The key advantage of dynamic computation in AI is", "Large language models can be accelerated by",
@@ -27,16 +29,13 @@ PROMPTS = ["The key advantage of dynamic computation in AI is", "Large language 
 
 def configuration_of(shape, end):
     c = SHAPES[shape]
-    return {
-        "architectures": ["LlamaForCausalLM"], "attention_bias": False, "attention_dropout": 0.0,
-        "bos_token_id": end, "eos_token_id": end, "head_dim": c.head_dim, "hidden_act": "silu",
-        "hidden_size": c.hidden_size, "initializer_range": 0.02, "intermediate_size": c.intermediate_size,
-        "max_position_embeddings": c.max_position_embeddings, "mlp_bias": False, "model_type": "llama",
-        "num_attention_heads": c.num_attention_heads, "num_hidden_layers": c.num_hidden_layers,
-        "num_key_value_heads": c.num_key_value_heads, "pretraining_tp": 1, "rms_norm_eps": c.rms_norm_eps,
-        "rope_scaling": None, "rope_theta": c.rope_theta, "tie_word_embeddings": True,
-        "torch_dtype": "float16", "use_cache": True, "vocab_size": c.vocab_size,
+    names = ("hidden_size", "max_position_embeddings", "num_attention_heads", "num_hidden_layers", "rms_norm_eps",
+             "rope_theta", "vocab_size")
+    common = {
+        "attention_dropout": 0.0, "bos_token_id": end, "eos_token_id": end, "hidden_act": "silu",
+        "initializer_range": 0.02, "tie_word_embeddings": True, "torch_dtype": "float16", "use_cache": True,
     }
+    return dict(sorted((common | {name: getattr(c, name) for name in names} | c.published()).items()))
 
 
 def dump(path, value):
@@ -57,7 +56,9 @@ def export(work, shape, folder):
         "model_max_length": SHAPES[shape].max_position_embeddings,
         "tokenizer_class": "PreTrainedTokenizerFast", "unk_token": END})
     shutil.copyfile(work / "tokenizer.json", new / "tokenizer.json")
-    weights = {"model." + name: value.half().contiguous() for name, value in checkpoint["model"].items()}
+    # The bias that chooses experts is float32 in published checkpoints too: its steps are small.
+    weights = {"model." + name: value if name.endswith("_correction_bias") else value.half().contiguous()
+               for name, value in checkpoint["model"].items()}
     assert all(torch.isfinite(w).all() for w in weights.values()), "a weight does not fit in f16"
     save_file(weights, new / "model.safetensors", metadata={"format": "pt"})
     if (folder / "README.md").exists():
@@ -81,8 +82,8 @@ def load_folder(folder):
 
 @torch.no_grad()
 def verify(folder):
-    from transformers import AutoTokenizer, LlamaForCausalLM
-    reference = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    reference = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     reference.generation_config.eos_token_id = None  # compare 80 tokens whatever they are
     spelled = AutoTokenizer.from_pretrained(folder)
     model, tokenizer = load_folder(folder)
@@ -102,10 +103,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("build/train"))
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--only", choices=SHAPES)
+    parser.add_argument("--only", choices=SHAPES, nargs="+", default=PAIR)
     parser.add_argument("--verify", action="store_true")
     options = parser.parse_args()
-    for shape in [options.only] if options.only else SHAPES:
+    for shape in options.only:
         folder = options.output / f"prose-{shape}"
         export(options.work, shape, folder)
         if options.verify:

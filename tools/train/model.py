@@ -1,5 +1,7 @@
 """Llama as transformers' LlamaForCausalLM defines it, small enough to train on two CPU cores.
 
+What differs in other families comes from their `Configuration`: `experts.py` has mixtures of experts.
+
 Parameter names are the checkpoint's names, so that export is a copy. Matrices are kept in float32;
 under autocast the products run in bfloat16. Attention is written out (two batched products and a
 softmax): at these sizes that is faster on a CPU than the fused kernel, forward and backward.
@@ -24,11 +26,19 @@ class Configuration:
     rope_theta: float = 10000.0
     max_position_embeddings: int = 512
 
+    @property
+    def rotary_size(self):
+        """The dimensions of a head that are rotated."""
+        return self.head_dim
 
-SHAPES = {
-    "target": Configuration(192, 512, 10, 3, 1),
-    "draft": Configuration(128, 320, 1, 2, 1),
-}
+    def layer(self, index):
+        return Layer(self, Attention(self), mlp=MLP(self))
+
+    def published(self):
+        """The fields of `config.json` that this family has beside those of all families."""
+        return {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "head_dim": self.head_dim,
+                "intermediate_size": self.intermediate_size, "num_key_value_heads": self.num_key_value_heads,
+                "attention_bias": False, "mlp_bias": False, "pretraining_tp": 1, "rope_scaling": None}
 
 
 def linear(inputs, outputs, scale=1.0):
@@ -80,26 +90,30 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    def __init__(self, c):
+    def __init__(self, c, intermediate_size=None):
         super().__init__()
-        self.gate_proj = linear(c.hidden_size, c.intermediate_size)
-        self.up_proj = linear(c.hidden_size, c.intermediate_size)
-        self.down_proj = linear(c.intermediate_size, c.hidden_size, (2 * c.num_hidden_layers) ** -0.5)
+        inner = intermediate_size or c.intermediate_size
+        self.gate_proj = linear(c.hidden_size, inner)
+        self.up_proj = linear(c.hidden_size, inner)
+        self.down_proj = linear(inner, c.hidden_size, (2 * c.num_hidden_layers) ** -0.5)
 
     def forward(self, x):
         return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class Layer(nn.Module):
-    def __init__(self, c):
+    def __init__(self, c, attention, **feed_forward):
+        """`feed_forward` is one module, by the name that the family's checkpoints have for it."""
         super().__init__()
-        self.self_attn, self.mlp = Attention(c), MLP(c)
+        self.self_attn = attention
+        (self.name, module), = feed_forward.items()
+        self.add_module(self.name, module)
         self.input_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(c.hidden_size, c.rms_norm_eps)
 
     def forward(self, x, cosine, sine, mask, cache):
         x = x + self.self_attn(self.input_layernorm(x), cosine, sine, mask, cache)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        return x + self.get_submodule(self.name)(self.post_attention_layernorm(x))
 
 
 class Llama(nn.Module):
@@ -108,9 +122,9 @@ class Llama(nn.Module):
         c = self.configuration = configuration
         self.embed_tokens = nn.Embedding(c.vocab_size, c.hidden_size)
         nn.init.normal_(self.embed_tokens.weight, std=0.02)
-        self.layers = nn.ModuleList(Layer(c) for _ in range(c.num_hidden_layers))
+        self.layers = nn.ModuleList(c.layer(index) for index in range(c.num_hidden_layers))
         self.norm = RMSNorm(c.hidden_size, c.rms_norm_eps)
-        frequencies = c.rope_theta ** (-torch.arange(0, c.head_dim, 2).float() / c.head_dim)
+        frequencies = c.rope_theta ** (-torch.arange(0, c.rotary_size, 2).float() / c.rotary_size)
         angles = torch.arange(c.max_position_embeddings).float()[:, None] * frequencies
         angles = torch.cat((angles, angles), -1)
         self.register_buffer("cosine", angles.cos(), persistent=False)

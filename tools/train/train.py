@@ -1,15 +1,22 @@
 #!/usr/bin/env python3
-"""Trains the target or the draft; resumable, seeded.
+"""Trains one of the shipped language models; resumable, seeded.
 
     python train.py --model target --work build/train --steps 5000
     python train.py --model draft  --work build/train --steps 3000
     python train.py --model draft  --work build/train --steps 9000 --teacher target   # distillation
+    python train.py --model mixtral --work build/train --steps 1000000 --minutes 33 --processor-time --threads 1
 
-Matrices inside the layers are trained by Muon (Jordan 2024), embeddings and norms by AdamW. The rate is
+Matrices inside the layers are trained by Muon (Jordan 2024), embeddings, norms and routers by AdamW. The rate is
 warmup, stable, decay (to zero over the last `--decay` steps), so a run may be cut or lengthened: stop it
-and start it again with another `--steps`. On a machine shared with others `--minutes` sets the schedule by
-time instead. A checkpoint is written every `--save-seconds` and at the end;
-the run continues from it (SIGTERM writes one too). The order of the text depends on the seed and the step alone.
+and start it again with another `--steps`. On a machine shared with others `--minutes` sets the schedule by time
+instead, and with `--processor-time` by the time that this process had a processor for. A checkpoint is written every
+`--save-seconds` and at the end; the run continues from it (SIGTERM writes one too). The order of the text depends on
+the seed and the step alone.
+
+Of a mixture of experts the checkpoint also says how evenly the held-out text used its experts: for every layer the
+smallest and the largest share of the assignments, as multiples of an equal share. Mixtral's balance is a loss,
+`router_aux_loss_coef` times as large as the text's; DeepSeek's is a bias, which after each step moves by `--bias-rate`
+(times the rate's factor) against its expert's load. Their passes are not compiled: rows by expert differ every time.
 
 With `--teacher` the loss is the KL divergence from the teacher's distribution, at temperature 1, and the
 cross-entropy of its first choice (what a greedy draft must hit), on corpus windows and on text which the
@@ -27,7 +34,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from model import SHAPES, Llama
+from experts import balance_loss, routers, update_biases
+from model import Llama
+from shapes import MIXTURES, SHAPES
 
 
 class Muon:
@@ -89,6 +98,15 @@ def held_out_loss(model, stream, sequence=256, limit=64):
     return total / count
 
 
+@torch.no_grad()
+def expert_use(model, stream, sequence=256, rows=32):
+    """By layer with experts: the smallest and the largest load on held-out text, in multiples of an equal share."""
+    ids = torch.from_numpy(np.stack([stream[i * sequence:(i + 1) * sequence] for i in range(rows)]).astype(np.int64))
+    model(ids)
+    loads = [router.load.float() / router.load.float().mean() for router in routers(model)]
+    return [(float(load.min()), float(load.max())) for load in loads]
+
+
 def load(path, shape):
     model = Llama(SHAPES[shape])
     model.load_state_dict(torch.load(path, weights_only=True)["model"])
@@ -108,6 +126,7 @@ def main():
     parser.add_argument("--decay", type=int, default=1500, help="steps of decay at the end")
     parser.add_argument("--minutes", type=float, help="end when this much time was spent, all runs together")
     parser.add_argument("--decay-minutes", type=float, default=20, help="minutes of decay at the end")
+    parser.add_argument("--processor-time", action="store_true", help="minutes are this process's processor time")
     parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--sequence", type=int, default=256)
@@ -117,6 +136,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save-seconds", type=float, default=180)
+    parser.add_argument("--bias-rate", type=float, default=0.005)
     parser.add_argument("--teacher", choices=SHAPES)
     parser.add_argument("--hard", type=float, default=0.5, help="weight of the teacher's first choice, beside KL")
     options = parser.parse_args()
@@ -127,8 +147,10 @@ def main():
     train = np.fromfile(work / "train.bin", dtype=np.uint16)
     heldout = np.fromfile(work / "heldout.bin", dtype=np.uint16)
     model = Llama(SHAPES[options.model])
-    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and n.startswith("layers")]
-    others = [p for n, p in model.named_parameters() if p.ndim != 2 or not n.startswith("layers")]
+    inside = {n: p.ndim == 2 and n.startswith("layers") and not n.endswith(".gate.weight")
+              for n, p in model.named_parameters()}
+    matrices = [p for n, p in model.named_parameters() if inside[n]]
+    others = [p for n, p in model.named_parameters() if not inside[n]]
     muon = Muon(matrices)
     adam = torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
 
@@ -155,11 +177,14 @@ def main():
     if teacher and (work / "continuations.bin").exists():
         written = np.fromfile(work / "continuations.bin", dtype=np.uint16)
 
+    balance = getattr(model.configuration, "router_aux_loss_coef", 0.0)
+
     def loss_of(ids, reference):
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(ids[:, :-1]).flatten(0, 1)
         if reference is None:
-            return F.cross_entropy(logits, ids[:, 1:].flatten())
+            loss = F.cross_entropy(logits, ids[:, 1:].flatten())
+            return loss + balance * balance_loss(model) if balance else loss
         own = F.log_softmax(logits.float(), -1)
         divergence = F.kl_div(own, reference, log_target=True, reduction="batchmean")
         return divergence + options.hard * F.nll_loss(own, reference.argmax(-1))
@@ -169,18 +194,26 @@ def main():
         with torch.autocast("cpu", torch.bfloat16):
             return F.log_softmax(teacher(ids[:, :-1]).flatten(0, 1).float(), -1)
 
-    compiled, compiled_reference = torch.compile(loss_of), torch.compile(reference_of)
+    compiled = loss_of if options.model in MIXTURES else torch.compile(loss_of)
+    compiled_reference = torch.compile(reference_of)
 
     def checkpoint():
         save(path, {"model": model.state_dict(), "adam": adam.state_dict(), "muon": muon.buffers, "step": step,
-                    "tokens": tokens, "seconds": seconds + time.monotonic() - began})
+                    "tokens": tokens, "seconds": seconds + clock() - began})
         model.eval()
-        print(f"step {step} saved, held-out {held_out_loss(model, heldout):.4f}", flush=True)
+        use = "".join(f" {least:.2f}-{most:.2f}" for least, most in expert_use(model, heldout)) \
+            if options.model in MIXTURES else ""
+        print(f"step {step} saved, {tokens} tokens, {seconds + clock() - began:.0f} s, held-out "
+              f"{held_out_loss(model, heldout):.4f}{use and ', experts used' + use}", flush=True)
         model.train()
 
     stopping = []  # SIGTERM: finish the step, write the checkpoint, leave
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
-    began = saved = logged = time.monotonic()
+    clock = time.process_time if options.processor_time else time.monotonic
+    began, saved = clock(), time.monotonic()
+    logged = saved
+    if step == 0:
+        checkpoint()
     average, since, scale = None, 0, 1.0
     while step < options.steps and scale > 0 and not stopping:
         source = written if written is not None and step % 2 else train
@@ -188,12 +221,13 @@ def main():
         loss = compiled(ids, compiled_reference(ids) if teacher else None)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
-        spent = seconds + time.monotonic() - began
+        spent = seconds + clock() - began
         scale = scale_at(step, spent, options)
         muon.step(options.rate * scale, options.weight_decay)
         for group in adam.param_groups:
             group["lr"] = options.adam_rate * scale
         adam.step()
+        update_biases(model, options.bias_rate * scale)
         model.zero_grad(set_to_none=True)
         step, tokens, since = step + 1, tokens + ids[:, 1:].numel(), since + ids[:, 1:].numel()
         value = loss.item()
