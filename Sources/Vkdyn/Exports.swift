@@ -6,7 +6,7 @@
 @_exported public import struct VkdynFormats.FormatError
 @_exported public import struct VkdynFormats.StreamingDecoder
 @_exported public import struct VkdynFormats.Tokenizer
-@_exported public import enum VkdynSchedule.DeviceError
+@_exported public import enum VkdynCore.DeviceError
 @_exported public import enum VkdynTechniques.Acceptance
 @_exported public import enum VkdynTechniques.DraftChoice
 @_exported public import struct VkdynTechniques.DraftAcceptance

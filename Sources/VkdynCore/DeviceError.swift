@@ -12,6 +12,8 @@ public enum DeviceError: UserFacingError, Equatable {
     case noVariant(kernel: String, call: String)
     /// A device counted more rows than its buffers hold.
     case tooManyRows(plan: String)
+    /// What a run needed of a file could not be had.
+    case unreadable(String)
     /// A kernel and its twin differ: the first differing bit, in full.
     case differs(String)
 
@@ -36,6 +38,7 @@ public enum DeviceError: UserFacingError, Equatable {
             "no variant of \(kernel) can run \(call) on this device; --device reference can"
         case .tooManyRows(let plan):
             "\(plan) came to more rows than its buffers hold; this is a mistake in vkdyn, please report it"
+        case .unreadable(let problem): problem
         case .differs(let report): report
         }
     }

@@ -16,6 +16,15 @@ public protocol DecoderModel: Sendable {
     var experts: ExpertConfiguration? { get }
     /// Bytes of one expert's weights as they are stored, scales included; 0 where all layers are dense.
     var expertByteCount: Int { get }
+    /// Bytes of the weights that a round's pass reads whatever its tokens: all but experts, and but the token table where
+    /// it is not the output projection, of which a token has one row. Norms are left out.
+    var everyTokenByteCount: Int { get }
+    /// Where experts lie that do not all fit into memory; nil where they all do.
+    var expertCache: ExpertCache? { get }
+    /// Bytes that the cache of keys and values, or of latents, takes for a token, and what keys and values of all heads
+    /// that the model computes would.
+    var cacheBytesPerToken: Int { get }
+    var fullHeadCacheBytesPerToken: Int { get }
 
     /// An empty cache for sequences of up to `capacity` tokens.
     func makeCache(device: any Device, capacity: Int, label: String) throws(DeviceError) -> KeyValueCache
@@ -35,6 +44,8 @@ extension DecoderModel {
     public var activeParameterCount: Int { parameterCount }
     public var experts: ExpertConfiguration? { nil }
     public var expertByteCount: Int { 0 }
+    public var expertCache: ExpertCache? { nil }
+    public var fullHeadCacheBytesPerToken: Int { cacheBytesPerToken }
 }
 
 /// A model's folder as Hugging Face publishes it, read and checked, before any weight is loaded.
@@ -59,13 +70,16 @@ public struct ModelFolder: Sendable {
     /// - Parameters:
     ///   - weightType: storage of matrices on the device; nil keeps the checkpoint's own, or bf16 where that is fp8.
     ///   - expertCapacity: the most rows of a pass that an expert takes; nil for all, as published decoders have it.
+    ///   - expertCacheBytes: memory for experts, which then come from the checkpoint as they are needed; nil for all.
     ///   - progress: called with the bytes loaded so far and in all; what it throws ends the loading.
     public func load(
         on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil,
-        expertCapacity: Int? = nil, progress: @escaping (Int, Int) throws -> Void = { _, _ in }
+        expertCapacity: Int? = nil, expertCacheBytes: Int? = nil,
+        progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> any DecoderModel {
-        let loader = WeightLoader(
+        var loader = WeightLoader(
             checkpoint: checkpoint, device: device, weightType: weightType, progress: progress)
+        loader.expertCacheBytes = expertCacheBytes
         return try HostSpans.measure(.load, path) {
             try model(loader, contextLimit: contextLimit, expertCapacity: expertCapacity)
         }

@@ -115,6 +115,17 @@ public struct DeepSeek: DecoderModel {
     public var layerCount: Int { configuration.layerCount }
     public var experts: ExpertConfiguration? { configuration.experts }
     public var expertByteCount: Int { layers.map(\.feedForward.expertByteCount).max() ?? 0 }
+    public var everyTokenByteCount: Int {
+        layers.reduce(head.byteCount) { $0 + $1.attention.roundByteCount + $1.feedForward.everyTokenByteCount }
+    }
+    public var expertCache: ExpertCache? { layers.lazy.compactMap(\.feedForward.expertCache).first }
+    public var cacheBytesPerToken: Int {
+        layerCount * configuration.attention.cachedSize * ElementType.f32.byteCount
+    }
+    public var fullHeadCacheBytesPerToken: Int {
+        let s = configuration.attention
+        return layerCount * s.headCount * (s.querySize + s.valueSize) * ElementType.f32.byteCount
+    }
     public var activeParameterCount: Int {
         parameterCount - (experts?.unchosenParameterCount(modelWidth: configuration.width) ?? 0)
     }

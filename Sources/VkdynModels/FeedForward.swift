@@ -12,6 +12,21 @@ enum FeedForward: Sendable {
         return layer.gateAndUp.layerByteCount + layer.down.layerByteCount
     }
 
+    var expertCache: ExpertCache? {
+        guard case .experts(let layer) = self else { return nil }
+        return layer.cache
+    }
+
+    /// Bytes of the weights that every token reads: all but the experts'.
+    var everyTokenByteCount: Int {
+        switch self {
+        case .dense(let layer): layer.byteCount
+        case .experts(let layer):
+            layer.router.byteCount + (layer.choiceBias?.byteCount ?? 0) + (layer.shared?.byteCount ?? 0)
+                + (layer.sharedGate?.byteCount ?? 0)
+        }
+    }
+
     /// - Parameters:
     ///   - source: [rows, width], normed.
     ///   - residual: [rows, width], added last.
@@ -31,6 +46,8 @@ enum FeedForward: Sendable {
 struct GatedFeedForward: Sendable {
     let gateAndUp: Linear
     let down: Linear
+
+    var byteCount: Int { gateAndUp.byteCount + down.byteCount }
 
     /// Columns between the two products.
     private var innerWidth: Int { down.depth }

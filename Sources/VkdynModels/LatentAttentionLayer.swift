@@ -47,6 +47,12 @@ struct LatentAttentionLayer: Sendable {
     let valueAbsorption: LinearStack  // kv_b_proj
     let output: Linear  // o_proj
 
+    /// Bytes of the weights that a round's pass reads, which takes the absorbed form.
+    var roundByteCount: Int {
+        let linears = [compressed?.down, query, sharedKey, latent, output]
+        return linears.reduce(keyAbsorption.byteCount + valueAbsorption.byteCount) { $0 + ($1?.byteCount ?? 0) }
+    }
+
     /// - Parameters:
     ///   - source: [rows, width], normed.
     ///   - residual: [rows, width], added last.

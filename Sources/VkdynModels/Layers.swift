@@ -44,6 +44,11 @@ public struct Linear: Sendable {
     public let depth: Int
     public let columns: Int
 
+    /// Of weights, scales and biases as they are stored.
+    public var byteCount: Int {
+        pieces.reduce(0) { $0 + $1.weights.byteCount + ($1.scales?.byteCount ?? 0) + ($1.bias?.byteCount ?? 0) }
+    }
+
     /// - Parameters:
     ///   - source: [rows, depth].
     ///   - residual: [rows, columns], added last.

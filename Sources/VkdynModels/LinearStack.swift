@@ -10,10 +10,11 @@ public struct LinearStack: Sendable {
     public let depth: Int
     public let columns: Int
 
+    /// Of all layers, scales included.
+    var byteCount: Int { pieces.reduce(0) { $0 + $1.weights.byteCount + ($1.scales?.byteCount ?? 0) } }
+
     /// Bytes of one layer, scales included.
-    var layerByteCount: Int {
-        pieces.reduce(0) { $0 + $1.weights.byteCount + ($1.scales?.byteCount ?? 0) } / count
-    }
+    var layerByteCount: Int { byteCount / count }
 
     /// Each layer over a part of its own of the rows, as heads are.
     /// - Parameters:
@@ -45,19 +46,21 @@ public struct LinearStack: Sendable {
     /// Each layer over the rows that were grouped for it.
     /// - Parameters:
     ///   - source: [rows, depth] as the pass has them, or [positions, depth] as an earlier product left them.
+    ///   - slots: where each expert's layer lies, [experts]; nil where layer e is expert e's.
+    ///   - result: of an earlier wave, whose rows are kept; nil for a new one.
     /// - Returns: [positions, columns].
     func record(
         into recording: inout Recording, _ label: String, _ source: Buffer, of sourceRows: SourceRows,
-        groups: ExpertGroups
+        groups: ExpertGroups, slots: Buffer? = nil, result: Buffer? = nil
     ) -> Buffer {
         let positions = groups.positions.capacity
-        let result = recording.transient(.f32, count: positions * columns, label)
+        let result = result ?? recording.transient(.f32, count: positions * columns, label)
         for piece in pieces {
             recording.dispatch(
                 GroupedMatmul.self, label,
                 .init(
                     tileCount: groups.tileCount.buffer, tiles: groups.tiles,
-                    sourceRows: sourceRows == .rows ? groups.assignments : nil, source: source,
+                    sourceRows: sourceRows == .rows ? groups.assignments : nil, slots: slots, source: source,
                     weights: piece.weights, scales: piece.scales, result: result),
                 .init(
                     tileCapacity: UInt32(groups.tileCount.capacity), tileRows: UInt32(groups.tileRows),

@@ -138,6 +138,15 @@ public struct Llama: DecoderModel {
     public var layerCount: Int { configuration.layerCount }
     public var experts: ExpertConfiguration? { configuration.experts }
     public var expertByteCount: Int { layers.map(\.feedForward.expertByteCount).max() ?? 0 }
+    public var everyTokenByteCount: Int {
+        layers.reduce(head.byteCount) {
+            $0 + $1.fused.byteCount + $1.output.byteCount + $1.feedForward.everyTokenByteCount
+        }
+    }
+    public var expertCache: ExpertCache? { layers.lazy.compactMap(\.feedForward.expertCache).first }
+    public var cacheBytesPerToken: Int {
+        2 * layerCount * configuration.keyValueHeadCount * configuration.headSize * ElementType.f32.byteCount
+    }
     public var activeParameterCount: Int {
         parameterCount - (experts?.unchosenParameterCount(modelWidth: configuration.width) ?? 0)
     }

@@ -105,6 +105,16 @@ public struct OPT: DecoderModel {
     public var contextLength: Int { configuration.contextLength }
     public var layerCount: Int { configuration.layerCount }
 
+    public var everyTokenByteCount: Int {
+        let projections = (projectIn?.byteCount ?? 0) + (projectOut?.byteCount ?? 0)
+        return layers.reduce(tokenTable.byteCount + projections) {
+            $0 + $1.fused.byteCount + $1.output.byteCount + $1.up.byteCount + $1.down.byteCount
+        }
+    }
+    public var cacheBytesPerToken: Int {
+        2 * layerCount * attention.keyValueHeadCount * attention.headSize * ElementType.f32.byteCount
+    }
+
     private var attention: AttentionShape {
         AttentionShape(
             headCount: configuration.headCount, keyValueHeadCount: configuration.headCount,

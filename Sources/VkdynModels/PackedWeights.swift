@@ -15,6 +15,18 @@ public struct PackedWeights: Sendable {
     /// Inputs that share a scale in int8 weights.
     public static let groupSize = 64
 
+    /// Scales of int8 weights in such a layout.
+    static func scaleCount(_ layout: PackedLayout) -> Int {
+        (layout.depth + groupSize - 1) / groupSize * layout.paddedColumns
+    }
+
+    /// Bytes of matrices side by side in one piece, scales included.
+    static func byteCount(_ matrices: [TensorView], as type: ElementType) -> Int {
+        let layout = PackedLayout(
+            depth: matrices[0].shape[1], columns: matrices.reduce(0) { $0 + $1.shape[0] }, elementType: type)
+        return layout.elementCount * type.byteCount + (type == .i8 ? scaleCount(layout) * 4 : 0)
+    }
+
     /// - Parameters:
     ///   - matrices: [out, in] each, with the same in, in f32, f16, bf16, or fp8 with scales.
     ///   - range: the outputs to pack, counted over all matrices; nil packs all.
@@ -36,8 +48,7 @@ public struct PackedWeights: Sendable {
         var packed = [UInt8](repeating: 0, count: layout.elementCount * type.byteCount)
         var scales: [Float] = []
         if type == .i8 {
-            let groups = (layout.depth + Self.groupSize - 1) / Self.groupSize
-            scales = [Float](repeating: 0, count: groups * layout.paddedColumns)
+            scales = [Float](repeating: 0, count: Self.scaleCount(layout))
         }
         var firstOutput = 0
         for matrix in matrices {

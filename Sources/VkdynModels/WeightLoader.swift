@@ -14,6 +14,10 @@ public struct WeightLoader {
     private let progress: (Int, Int) throws -> Void
     private let totalBytes: Int
     private var loadedBytes = 0
+    /// Memory for experts that come from the checkpoint as they are needed; nil where all lie on the device.
+    public var expertCacheBytes: Int?
+    /// Of all layers, once one has been loaded.
+    var expertCaches: ExpertCache?
     /// Elements of every tensor loaded so far: the model's parameters.
     public private(set) var parameterCount = 0
 
@@ -169,6 +173,27 @@ public struct WeightLoader {
                     columns: range))
         }
         return pieces
+    }
+
+    /// Memory for layers of one shape, with no content yet.
+    /// - Parameter matrices: of one layer, side by side.
+    func slots(count: Int, like matrices: [TensorView], type: ElementType, label: String) throws -> LinearStack {
+        let columns = matrices.reduce(0) { $0 + $1.shape[0] }
+        let depth = matrices[0].shape[1]
+        let ranges = try pieceRanges(matrices[0], count: count, columns: columns, type: type)
+        let pieces = try ranges.map { range in
+            let layout = PackedLayout(depth: depth, columns: range.count, elementType: type)
+            return Linear.Piece(
+                weights: try device.makeBuffer(
+                    type, count: count * layout.elementCount, placement: .device, label: "\(label).\(range.lowerBound)"),
+                scales: type != .i8
+                    ? nil
+                    : try device.makeBuffer(
+                        .f32, count: count * PackedWeights.scaleCount(layout), placement: .device,
+                        label: "\(label).\(range.lowerBound).scales"),
+                bias: nil, columns: range)
+        }
+        return LinearStack(pieces: pieces, count: count, depth: depth, columns: columns)
     }
 
     /// The columns of each piece: every piece but the last is whole quads.

@@ -6,46 +6,15 @@ extension Profile {
     /// Light or dark as the reader's system is. Whatever comes from outside (paths, commands, names of devices) is
     /// escaped.
     public func report() -> String {
-        """
-        <!doctype html>
-        <html lang="en">
-        <head>
-        <meta charset="utf-8">
-        <meta name="viewport" content="width=device-width, initial-scale=1">
-        <meta name="color-scheme" content="light dark">
-        <meta http-equiv="Content-Security-Policy" content="\(Self.contentPolicy)">
-        <title>\(HTML.escaped(title))</title>
-        <style>
-        \(ReportStyle.text)
-        </style>
-        </head>
-        <body>
-        <main>
-        \(headline)
-        \(section("time", "Where the wall time goes", wallTimeBar))
-        \(section("roofline", "Roofline", rooflineSection))
-        \(section("timeline", "Timeline", timelineSection))
-        \(section("kernels", "Kernels", totalsTable(.kernel)))
-        \(section("layers", "Layers", totalsTable(.layer)))
-        \(section("phases", "Phases", totalsTable(.phase)))
-        \(section("plans", "Plans", plansTable))
-        \(section("gaps", "Gaps between dispatches", gapsTable))
-        \(footer)
-        </main>
-        <script>
-        \(ReportScript.text)
-        </script>
-        </body>
-        </html>
-
-        """
-    }
-
-    /// Nothing from anywhere but the page itself, so that no slip can make it depend on a network.
-    private static let contentPolicy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-
-    private func section(_ id: String, _ heading: String, _ content: String) -> String {
-        "<section id=\"\(id)\"><h2>\(heading)</h2>\n\(content)\n</section>"
+        ReportPage(
+            title: title, header: headline,
+            sections: [
+                .init("time", "Where the wall time goes", wallTimeBar), .init("roofline", "Roofline", rooflineSection),
+                .init("timeline", "Timeline", timelineSection), .init("kernels", "Kernels", totalsTable(.kernel)),
+                .init("layers", "Layers", totalsTable(.layer)), .init("phases", "Phases", totalsTable(.phase)),
+                .init("plans", "Plans", plansTable), .init("gaps", "Gaps between dispatches", gapsTable),
+            ], footer: footer, script: ReportScript.text
+        ).text
     }
 
     // MARK: Headline
@@ -107,31 +76,5 @@ extension Profile.Mode {
         case .isolated: "every dispatch is stamped and waits for those before it"
         case .none: "no dispatch is stamped: the device has no timestamps"
         }
-    }
-}
-
-/// Text that becomes part of a page.
-package enum HTML {
-    /// For text and for quoted attributes.
-    package static func escaped(_ text: String) -> String {
-        var result = ""
-        result.reserveCapacity(text.utf8.count)
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            case "\"": result += "&quot;"
-            case "'": result += "&#39;"
-            // HTML has no place for other control characters.
-            case "\0"..."\u{8}", "\u{B}"..."\u{1F}", "\u{7F}"..."\u{9F}": result += "\u{FFFD}"
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result
-    }
-
-    static func join<Items: Sequence>(_ items: Items, _ text: (Items.Element) -> String) -> String {
-        items.map(text).joined(separator: "\n")
     }
 }

@@ -1,3 +1,4 @@
+public import VkdynCore
 import VkdynKernels
 public import VkdynSchedule
 

@@ -1,4 +1,5 @@
 import CVulkan
+import VkdynCore
 import VkdynSchedule
 
 #if canImport(Glibc)

@@ -64,7 +64,7 @@ struct ProfileSpeculation: ParsableCommand {
         let opened = try device.open(for: .separate, console: console).device
         let pair = try load(on: opened, console)
         guard let draft = pair.draft else { throw SetupError("there is no draft to measure") }
-        let prompts = RunSpeculative.defaultPrompts.map { pair.tokenizer.encode($0) }
+        let prompts = GenerationFlags.defaultPrompts.map { pair.tokenizer.encode($0) }
 
         let measuring = console.progress("measuring")
         defer { measuring.finish() }
@@ -92,7 +92,7 @@ struct ProfileSpeculation: ParsableCommand {
 
     private func load(on device: any Device, _ console: Console) throws -> SpeculativePair {
         let folders = try SpeculativeComparison.folders(target: target, draft: draft)
-        let longest = RunSpeculative.defaultPrompts.map { folders.tokenizer.encode($0).count }.max() ?? 1
+        let longest = GenerationFlags.defaultPrompts.map { folders.tokenizer.encode($0).count }.max() ?? 1
         let beyond = SpeculationCosts.longestDraft + 1
         let progress = console.progress("loading the models")
         defer { progress.finish() }

@@ -11,6 +11,7 @@ import VkdynVulkan
 /// Runs the same prompts with and without drafts and compares.
 struct SpeculativeComparison {
     private let options: RunSpeculative
+    private let flags: GenerationFlags
     private let device: any Device
     private let lockstep: LockstepDevice?
     private let pair: SpeculativePair
@@ -20,35 +21,31 @@ struct SpeculativeComparison {
     private let contextLength: Int
     private let console: Console
 
-    private struct Prompt {
-        let text: String
-        let tokens: [Int]
-    }
-
     init(_ options: RunSpeculative) throws {
         self.options = options
-        let console = Console(isJSON: options.json)
+        flags = options.generation
+        let flags = options.generation
+        let console = Console(isJSON: flags.json)
         self.console = console
-        let opened = try options.device.open(
-            for: options.flavour, lockstep: options.lockstep, reportsInexact: true, console: console)
+        let opened = try flags.device.open(
+            for: flags.flavour, lockstep: flags.lockstep, reportsInexact: true, console: console)
         device = opened.device
         lockstep = opened.lockstep
         let folders = try Self.folders(target: options.target, draft: options.draft)
         tokenizer = folders.tokenizer
-        let tokenizer = folders.tokenizer
-        prompts = HostSpans.measure(.tokenise) { Self.prompts(options, tokenizer) }
+        prompts = flags.prompts(tokenizer)
         let longest = prompts.map(\.tokens.count).max() ?? 1
         let progress = console.progress("loading the models")
         defer { progress.finish() }
         // Positions beyond what this run can reach need no tables.
         pair = try folders.load(
-            on: device, weightType: options.weights, contextLimit: longest + options.maxNewTokens
+            on: device, weightType: flags.weights, contextLimit: longest + flags.maxNewTokens
         ) {
             progress.update($0.fraction)
             if console.isInterrupted { throw ExitCode(130) }
         }
         target = pair.target
-        contextLength = min(target.contextLength, longest + options.maxNewTokens)
+        contextLength = min(target.contextLength, longest + flags.maxNewTokens)
     }
 
     /// The pair that `--target` and `--draft` name.
@@ -71,17 +68,6 @@ struct SpeculativeComparison {
         let draft = pair.draftPath.map { "draft \(name($0)) (\(millions(pair.draftParameterCount)))" }
         return "\(device.description.name): \(name(pair.targetPath)) "
             + "(\(millions(pair.target.parameterCount)) parameters), \(draft ?? "prompt lookup")"
-    }
-
-    private static func prompts(_ options: RunSpeculative, _ tokenizer: Tokenizer) -> [Prompt] {
-        var prompts = options.prompt.map { Prompt(text: $0, tokens: tokenizer.encode($0)) }
-        prompts += options.promptTokens.map {
-            Prompt(text: tokenizer.decode($0.tokens, skipSpecialTokens: false), tokens: $0.tokens)
-        }
-        if prompts.isEmpty {
-            prompts = RunSpeculative.defaultPrompts.map { Prompt(text: $0, tokens: tokenizer.encode($0)) }
-        }
-        return prompts
     }
 
     // MARK: Running
@@ -127,45 +113,30 @@ struct SpeculativeComparison {
 
     /// Leviathan's rule keeps the distribution, not the tokens.
     private var comparesOutputs: Bool {
-        if case .sampled(_, .rejection) = options.sampling.choice() { false } else { true }
+        if case .sampled(_, .rejection) = flags.sampling.choice() { false } else { true }
     }
 
     private func decoder(draft: DraftSource?, acceptance: Acceptance? = nil) throws -> Decoder {
-        let decoder = try Decoder(
-            device: device, target: target,
-            configuration: .init(
-                draft: draft, schedule: options.draftTokens.policy, choice: options.sampling.choice(acceptance),
-                flavour: options.flavour, contextLength: contextLength))
-        let progress = console.progress("preparing")
-        defer { progress.finish() }
-        try decoder.prepare()
-        // One short generation, so that neither side pays for the driver's first run of a pipeline.
-        if let prompt = prompts.first, prompt.tokens.count + 1 < contextLength, lockstep == nil {
-            _ = try decoder.generate(
-                prompt: prompt.tokens, options: GenerationOptions(maximumNewTokens: 8),
-                isCancelled: { console.isInterrupted })
-        }
-        return decoder
+        try generator.decoder(
+            target: target,
+            .init(
+                draft: draft, schedule: options.draftTokens.policy, choice: flags.sampling.choice(acceptance),
+                flavour: flags.flavour, contextLength: contextLength))
+    }
+
+    private var generator: TextGenerator {
+        TextGenerator(
+            device: device, tokenizer: tokenizer, stopTokens: pair.stopTokens, prompts: prompts,
+            maximumNewTokens: flags.maxNewTokens, warmsUp: lockstep == nil, console: console)
     }
 
     private func generate(_ decoder: Decoder, _ prompt: Prompt, streams: Bool) throws -> Generation {
-        var text = HostSpans.measure(.detokenise) { tokenizer.streamingDecoder(after: prompt.tokens) }
-        let generation = try decoder.generate(
-            prompt: prompt.tokens,
-            options: GenerationOptions(
-                maximumNewTokens: options.maxNewTokens, choice: decoder.configuration.choice,
-                stopTokens: pair.stopTokens),
-            onTokens: { tokens in
-                guard streams else { return }
-                for token in tokens { console.stream(HostSpans.measure(.detokenise) { text.push(token) }) }
-            }, isCancelled: { console.isInterrupted })
-        if streams { console.stream(text.finish() + "\n") }
-        return generation
+        try generator.generate(decoder, prompt, streams: streams)
     }
 
     /// For sampled text, what both rules accept on the same prompts.
     private func acceptanceRates(_ decoder: Decoder) throws -> [String: Double]? {
-        guard case .sampled(_, let used) = options.sampling.choice(), case .model = pair.draft, lockstep == nil else {
+        guard case .sampled(_, let used) = flags.sampling.choice(), case .model = pair.draft, lockstep == nil else {
             return nil
         }
         var rates: [String: Double] = [:]

@@ -1,3 +1,4 @@
+import VkdynCore
 import VkdynReference
 import VkdynSchedule
 import VkdynVulkan

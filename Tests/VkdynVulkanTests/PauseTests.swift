@@ -16,9 +16,9 @@ import VkdynSchedule
         func open() throws -> any Device {
             switch self {
             case .reference: ReferenceDevice()
-            case .vulkan: try TestDevice.open()
-            case .lockstep: LockstepDevice(try TestDevice.open())
-            case .profiled: try ProfileSession(stamping: .all).profiled(try TestDevice.open())
+            case .vulkan: try TestDevice.openAnother()
+            case .lockstep: LockstepDevice(try TestDevice.openAnother())
+            case .profiled: try ProfileSession(stamping: .all).profiled(try TestDevice.openAnother())
             }
         }
     }

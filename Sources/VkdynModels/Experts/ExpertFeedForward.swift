@@ -11,8 +11,11 @@ struct ExpertFeedForward: Sendable {
     let router: Linear
     /// [experts].
     let choiceBias: Buffer?
+    /// One for each expert, or for each slot of the cache.
     let gateAndUp: LinearStack
     let down: LinearStack
+    /// nil where all experts lie in memory.
+    let cache: ExpertCache?
     let shared: GatedFeedForward?
     /// One column.
     let sharedGate: Linear?
@@ -33,7 +36,8 @@ struct ExpertFeedForward: Sendable {
         if let everyExpert = pass.everyExpert {
             precondition(c.capacity == nil, "a capacity drops what a run of all experts computes")
             groups = ExpertGroups(
-                into: &recording, experts: everyExpert, chosenCount: c.count, expertCount: c.count, rows: rows)
+                into: &recording, experts: everyExpert, chosenCount: c.count, expertCount: c.count,
+                offsets: cache?.layer(ordinal).offsets, rows: rows)
             positions = recording.transient(.u32, count: rows.capacity * k, "chosen_positions")
             recording.dispatch(
                 GatherColumns.self, "chosen_positions",
@@ -42,12 +46,10 @@ struct ExpertFeedForward: Sendable {
         } else {
             groups = ExpertGroups(
                 into: &recording, experts: chosen, chosenCount: k, expertCount: c.count, capacity: c.capacity,
-                rows: rows)
+                offsets: cache?.layer(ordinal).offsets, rows: rows)
             positions = groups.positionOfAssignment
         }
-        let both = gateAndUp.record(into: &recording, "experts_gate_up", source, of: .rows, groups: groups)
-        let gated = recording.gated(both, width: c.width, rows: groups.positions)
-        let outputs = down.record(into: &recording, "experts_down", gated, of: .positions, groups: groups)
+        let outputs = recordProducts(&recording, source, groups: groups)
         let sharedRows = recordShared(&recording, source, rows: rows)
         let result = recording.transient(.f32, count: rows.capacity * width, "combine")
         recording.dispatch(
@@ -60,6 +62,35 @@ struct ExpertFeedForward: Sendable {
                 positionCount: UInt32(groups.positions.capacity)), rows: rows)
         if let log { recordTally(&recording, pass, chosen: chosen, offsets: groups.offsets, log: log) }
         return result
+    }
+
+    /// - Returns: the experts' outputs, [positions, width].
+    private func recordProducts(
+        _ recording: inout Recording, _ source: Buffer, groups: ExpertGroups
+    ) -> Buffer {
+        guard let cache else {
+            let both = gateAndUp.record(into: &recording, "experts_gate_up", source, of: .rows, groups: groups)
+            let gated = recording.gated(both, width: configuration.width, rows: groups.positions)
+            return down.record(into: &recording, "experts_down", gated, of: .positions, groups: groups)
+        }
+        // A wave leaves the rows of the others as they are: those before have been, those after will be.
+        let places = groups.positions.capacity
+        let both = recording.transient(.f32, count: places * gateAndUp.columns, "experts_gate_up")
+        let outputs = recording.transient(.f32, count: places * down.columns, "experts_down")
+        let slots = cache.layer(ordinal).slots
+        for wave in 0..<cache.waveCount(assignments: places) {
+            recording.scope("wave\(wave)") { recording in
+                let ordinal = ordinal
+                recording.pause("experts") { () throws(DeviceError) in try cache.provide(layer: ordinal, wave: wave) }
+                _ = gateAndUp.record(
+                    into: &recording, "experts_gate_up", source, of: .rows, groups: groups, slots: slots, result: both)
+                let gated = recording.gated(both, width: configuration.width, rows: groups.positions)
+                _ = down.record(
+                    into: &recording, "experts_down", gated, of: .positions, groups: groups, slots: slots,
+                    result: outputs)
+            }
+        }
+        return outputs
     }
 
     /// - Returns: the experts of each row in descending score, [rows, k], and their weights.
@@ -134,16 +165,18 @@ struct ExpertGroups: Sendable {
     /// - Parameters:
     ///   - experts: [rows, chosenCount], different ones for each row.
     ///   - capacity: the most rows that an expert takes; nil for all.
+    ///   - offsets: where first positions go that the host reads too, [experts + 1].
     init(
         into recording: inout Recording, experts: Buffer, chosenCount: Int, expertCount: Int, capacity: Int? = nil,
-        rows: Counted
+        offsets: Buffer? = nil, rows: Counted
     ) {
         let places = rows.capacity * chosenCount
         self.chosenCount = chosenCount
         tileRows = max(min(Self.largestTile, rows.capacity), 1)
         positionOfAssignment = recording.transient(.u32, count: places, "positions")
         assignments = recording.transient(.u32, count: places, "assignments")
-        offsets = recording.transient(.u32, count: expertCount + 1, "offsets")
+        let offsets = offsets ?? recording.transient(.u32, count: expertCount + 1, "offsets")
+        self.offsets = offsets
         positions = Counted(
             buffer: recording.transient(.u32, count: RowCount.wordCount, "position_count"), capacity: places,
             isIndirect: rows.isIndirect || capacity != nil)

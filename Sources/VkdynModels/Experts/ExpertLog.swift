@@ -92,6 +92,12 @@ public struct LayerTally: Sendable, Hashable, Codable {
         self.init(passes: counts[0], rows: counts[1], assignments: counts[2], touchedExperts: counts[3])
     }
 
+    public static func + (a: LayerTally, b: LayerTally) -> LayerTally {
+        LayerTally(
+            passes: a.passes + b.passes, rows: a.rows + b.rows, assignments: a.assignments + b.assignments,
+            touchedExperts: a.touchedExperts + b.touchedExperts)
+    }
+
     static func - (a: LayerTally, b: LayerTally) -> LayerTally {
         LayerTally(
             passes: a.passes - b.passes, rows: a.rows - b.rows, assignments: a.assignments - b.assignments,

@@ -24,13 +24,19 @@ extension WeightLoader {
             [root + "gate"], inputs: width, outputs: [c.count], hasBias: false, keepsType: true, label: root + "gate")
         let bias = c.hasChoiceBias
             ? try vector(root + "gate.e_score_correction_bias", count: c.count, label: root + "gate.bias") : nil
-        let gateAndUp = try stack(count: c.count, label: root + "experts.gate_up") { loader, expert in
-            try [names.gate, names.up].map {
-                try loader.matrix("\(root)experts.\(expert).\($0)", outputs: c.width, inputs: width)
+        let matrices = ExpertMatrices(
+            checkpoint: checkpoint, root: root + "experts.", gate: names.gate, up: names.up, down: names.down,
+            width: width, innerWidth: c.width)
+        let gateAndUp: LinearStack
+        let down: LinearStack
+        let cache = try expertCacheBytes.map { try expertCache(c, matrices, ordinal: ordinal, bytes: $0) }
+        if let cache {
+            (gateAndUp, down) = (cache.gateAndUp, cache.down)
+        } else {
+            gateAndUp = try stack(count: c.count, label: root + "experts.gate_up") { _, expert in
+                try matrices.gateAndUp(expert)
             }
-        }
-        let down = try stack(count: c.count, label: root + "experts.down") { loader, expert in
-            [try loader.matrix("\(root)experts.\(expert).\(names.down)", outputs: width, inputs: c.width)]
+            down = try stack(count: c.count, label: root + "experts.down") { _, expert in try matrices.down(expert) }
         }
         var shared: GatedFeedForward?
         var sharedGate: Linear?
@@ -44,6 +50,58 @@ extension WeightLoader {
         }
         return ExpertFeedForward(
             configuration: c, ordinal: ordinal, router: router, choiceBias: bias, gateAndUp: gateAndUp, down: down,
-            shared: shared, sharedGate: sharedGate)
+            cache: cache, shared: shared, sharedGate: sharedGate)
+    }
+
+    /// The cache of all layers' experts, made at the first; every tensor is looked up now, and read when it is needed.
+    private mutating func expertCache(
+        _ c: ExpertConfiguration, _ matrices: ExpertMatrices, ordinal: Int, bytes: Int
+    ) throws -> ExpertCache {
+        for expert in 0..<c.count {
+            for matrix in try matrices.gateAndUp(expert) + matrices.down(expert) { try tally(matrix) }
+        }
+        if let expertCache = expertCaches {
+            expertCache.add(matrices, layer: ordinal)
+            return expertCache
+        }
+        let first = try (gateAndUp: matrices.gateAndUp(0), down: matrices.down(0))
+        let type = weightType ?? first.down[0].storageType
+        let expertBytes = PackedWeights.byteCount(first.gateAndUp, as: type) + PackedWeights.byteCount(first.down, as: type)
+        guard bytes >= expertBytes else {
+            throw first.down[0].error(
+                "is of an expert that takes \(expertBytes) bytes, more than the \(bytes) of the expert cache")
+        }
+        let slotCount = min(bytes / expertBytes, c.count * c.layers.count)
+        let cache = try ExpertCache(
+            gateAndUp: try slots(count: slotCount, like: first.gateAndUp, type: type, label: "expert_cache.gate_up"),
+            down: try slots(count: slotCount, like: first.down, type: type, label: "expert_cache.down"),
+            layerCount: c.layers.count, expertCount: c.count, type: type, device: device)
+        cache.add(matrices, layer: ordinal)
+        expertCaches = cache
+        return cache
+    }
+}
+
+/// Where one layer's experts lie in a checkpoint.
+struct ExpertMatrices: Sendable {
+    let checkpoint: any WeightSource
+    /// With its dot.
+    let root: String
+    let gate: String
+    let up: String
+    let down: String
+    /// Of the model.
+    let width: Int
+    let innerWidth: Int
+
+    func gateAndUp(_ expert: Int) throws(FormatError) -> [TensorView] {
+        [
+            try checkpoint.tensor("\(root)\(expert).\(gate).weight", shape: [innerWidth, width]),
+            try checkpoint.tensor("\(root)\(expert).\(up).weight", shape: [innerWidth, width]),
+        ]
+    }
+
+    func down(_ expert: Int) throws(FormatError) -> [TensorView] {
+        [try checkpoint.tensor("\(root)\(expert).\(down).weight", shape: [width, innerWidth])]
     }
 }

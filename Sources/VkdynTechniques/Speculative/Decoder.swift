@@ -97,10 +97,13 @@ public final class Decoder: @unchecked Sendable {
         for length in 0...maximumDraftLength { _ = try round(draftLength: length) }
     }
 
+    /// The most prompt tokens that are read in one submit, where nothing else was asked for.
+    public static let largestPrefillLength = 64
+
     /// Prompt tokens that a slow GPU (some 0.5 TFLOP/s) reads in less than half a second, after which watchdogs reset
     /// it: at most 64, at least 1.
     private static func prefillLength(for target: any DecoderModel) -> Int {
-        max(1, min(64, 100_000_000_000 / max(1, target.activeParameterCount)))
+        max(1, min(largestPrefillLength, 100_000_000_000 / max(1, target.activeParameterCount)))
     }
 
     /// Generates after a prompt. Not to be called while another call runs.

@@ -80,21 +80,27 @@ public struct SpeculativeFolders: Sendable {
     /// - Parameters:
     ///   - weightType: storage of matrices on the device; nil keeps each checkpoint's own.
     ///   - contextLimit: positions to provide for, when fewer than a model allows.
+    ///   - expertCapacity: the most rows of a pass that an expert of the target takes; nil for all.
+    ///   - expertCacheBytes: memory for the target's experts, which then come as they are needed; nil for all.
     ///   - progress: called after every tensor; what it throws ends the loading.
     /// - Throws: `FormatError` naming file and tensor, `DeviceError`, and what `progress` throws.
     public func load(
-        on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil,
-        progress: @escaping (LoadProgress) throws -> Void = { _ in }
+        on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil, expertCapacity: Int? = nil,
+        expertCacheBytes: Int? = nil, progress: @escaping (LoadProgress) throws -> Void = { _ in }
     ) throws -> SpeculativePair {
         let targetBytes = Self.byteCount(target)
         let totalBytes = targetBytes + (draft.map(Self.byteCount) ?? 0)
-        func load(_ folder: ModelFolder, after loadedBytes: Int) throws -> any DecoderModel {
-            try folder.load(on: device, weightType: weightType, contextLimit: contextLimit) { bytes, _ in
+        func load(_ folder: ModelFolder, after loadedBytes: Int, isTarget: Bool) throws -> any DecoderModel {
+            try folder.load(
+                on: device, weightType: weightType, contextLimit: contextLimit,
+                expertCapacity: isTarget ? expertCapacity : nil,
+                expertCacheBytes: isTarget ? expertCacheBytes : nil
+            ) { bytes, _ in
                 try progress(LoadProgress(loadedBytes: loadedBytes + bytes, totalBytes: totalBytes))
             }
         }
-        let targetModel = try load(target, after: 0)
-        let draftModel = try draft.map { try load($0, after: targetBytes) }
+        let targetModel = try load(target, after: 0, isTarget: true)
+        let draftModel = try draft.map { try load($0, after: targetBytes, isTarget: false) }
         return SpeculativePair(
             folders: self, target: targetModel,
             draft: draftModel.map { .model($0) } ?? (usesPromptLookup ? .promptLookup(maximumLength: 2) : nil),
