@@ -83,16 +83,10 @@ public struct DeepSeek: DecoderModel {
         var c = configuration
         c.contextLength = min(c.contextLength, contextLimit ?? c.contextLength)
         self.configuration = c
-        tokenTable = try loader.tokenTable(
-            "model.embed_tokens.weight", vocabulary: c.vocabularySize, width: c.width, label: "embed_tokens")
-        head =
-            c.tiesEmbeddings
-            ? tokenTable
-            : try loader.linear(
-                ["lm_head"], inputs: c.width, outputs: [c.vocabularySize], hasBias: false, label: "lm_head")
+        (tokenTable, head) = try loader.tokenTableAndHead(
+            "model.", vocabulary: c.vocabularySize, width: c.width, isTied: c.tiesEmbeddings)
         func norm(_ name: String) throws -> RMSNormLayer {
-            RMSNormLayer(
-                weight: try loader.vector(name + ".weight", count: c.width, label: name), epsilon: c.normEpsilon)
+            try loader.rmsNorm(name, width: c.width, epsilon: c.normEpsilon)
         }
         layers = try (0..<c.layerCount).map { index in
             let prefix = "model.layers.\(index)."

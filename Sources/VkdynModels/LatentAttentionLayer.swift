@@ -194,8 +194,7 @@ extension WeightLoader {
         let s = shape
         func norm(_ name: String, _ loader: inout WeightLoader, _ count: Int) throws -> RMSNormLayer {
             // The model's own code leaves these norms at their default, whatever the others have.
-            RMSNormLayer(
-                weight: try loader.vector(prefix + name + ".weight", count: count, label: prefix + name), epsilon: 1e-6)
+            try loader.rmsNorm(prefix + name, width: count, epsilon: 1e-6)
         }
         let order = (0..<s.rotarySize).map { d in
             isInterleaved ? d % (s.rotarySize / 2) * 2 + d / (s.rotarySize / 2) : d

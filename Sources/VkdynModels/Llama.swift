@@ -100,16 +100,10 @@ public struct Llama: DecoderModel {
         c.contextLength = min(c.contextLength, contextLimit ?? c.contextLength)
         self.configuration = c
         let root = loader.checkpoint.contains("model.embed_tokens.weight") ? "model." : ""
-        tokenTable = try loader.tokenTable(
-            root + "embed_tokens.weight", vocabulary: c.vocabularySize, width: c.width, label: "embed_tokens")
-        head =
-            c.tiesEmbeddings
-            ? tokenTable
-            : try loader.linear(
-                ["lm_head"], inputs: c.width, outputs: [c.vocabularySize], hasBias: false, label: "lm_head")
+        (tokenTable, head) = try loader.tokenTableAndHead(
+            root, vocabulary: c.vocabularySize, width: c.width, isTied: c.tiesEmbeddings)
         func norm(_ name: String) throws -> RMSNormLayer {
-            RMSNormLayer(
-                weight: try loader.vector(name + ".weight", count: c.width, label: name), epsilon: c.normEpsilon)
+            try loader.rmsNorm(name, width: c.width, epsilon: c.normEpsilon)
         }
         let (queryWidth, keyWidth) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
         layers = try (0..<c.layerCount).map { index in

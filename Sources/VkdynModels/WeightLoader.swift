@@ -73,6 +73,24 @@ public struct WeightLoader {
         try linear([try checkpoint.tensor(name, shape: [vocabulary, width])], bias: [], label: label)
     }
 
+    /// The token table and the output projection, `lm_head`, which is the table again where the two are tied.
+    /// - Parameter root: what is before `embed_tokens`, with its dot.
+    mutating func tokenTableAndHead(
+        _ root: String, vocabulary: Int, width: Int, isTied: Bool
+    ) throws -> (table: Linear, head: Linear) {
+        let table = try tokenTable(
+            root + "embed_tokens.weight", vocabulary: vocabulary, width: width, label: "embed_tokens")
+        if isTied { return (table, table) }
+        return (
+            table, try linear(["lm_head"], inputs: width, outputs: [vocabulary], hasBias: false, label: "lm_head")
+        )
+    }
+
+    /// - Parameter name: the tensor without its `.weight`.
+    mutating func rmsNorm(_ name: String, width: Int, epsilon: Float) throws -> RMSNormLayer {
+        RMSNormLayer(weight: try vector(name + ".weight", count: width, label: name), epsilon: epsilon)
+    }
+
     /// A vector as f32.
     public mutating func vector(_ name: String, count: Int, label: String) throws -> Buffer {
         try device.makeBuffer(.floats(try floats(name, shape: [count])), label: label)
