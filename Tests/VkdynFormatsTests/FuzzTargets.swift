@@ -81,6 +81,9 @@ enum FuzzTargets {
         requireSameWhenStreamed(tokenizer, bytes.prefix(32).map { Int($0) })
     }
 
+    /// "A" is "a" and a carriage return is a space.
+    private static let characterMap = CharacterMapText.base64(["A": "a", "\r": " "])
+
     private static let textTokenizers: [(tokenizer: Tokenizer, isLossless: Bool)] = {
         let byteVocabulary = ByteLevelAlphabet.scalars.enumerated().map { byte, scalar in
             let character =
@@ -127,6 +130,16 @@ enum FuzzTargets {
                 "merges":["▁ ▁"]}}
                 """, false
             ),
+            (
+                """
+                {"added_tokens":[{"content":"</s>","special":true,"normalized":false}],
+                "normalizer":{"type":"Sequence","normalizers":[{"type":"Precompiled","precompiled_charsmap":"\(characterMap)"},
+                {"type":"Replace","pattern":{"Regex":" {2,}"},"content":" "}]},
+                "pre_tokenizer":{"type":"Metaspace","replacement":"▁"},"decoder":{"type":"Metaspace","replacement":"▁"},
+                "model":{"type":"Unigram","unk_id":0,"byte_fallback":true,"vocab":[["<unk>",0],["▁",-2],["a",-3],["ab",-4.5],
+                ["b",-3],["▁the",-6],["th",-5],["e",-3],["é",-7],["<0xC3>",0],["<0xA4>",0]]}}
+                """, false
+            ),
         ]
         return sources.compactMap { source, isLossless in
             do {
@@ -157,5 +170,44 @@ enum FuzzTargets {
         for id in ids { text += stream.push(id) }
         text += stream.finish()
         precondition(text.utf8.elementsEqual(tokenizer.decode(ids).utf8), "streamed text differs")
+    }
+}
+
+/// Builds a map as SentencePiece compiles it, of keys of any length: small, and for tests alone.
+enum CharacterMapText {
+    /// - Parameter map: pairs, as a dictionary would take keys for one that differ in their bytes alone.
+    static func base64(_ map: KeyValuePairs<String, String>) -> String {
+        var texts: [UInt8] = []
+        var offsets: [[UInt8]: Int] = [:]
+        for (key, text) in map {
+            offsets[Array(key.utf8)] = texts.count
+            texts += Array(text.utf8) + [0]
+        }
+        // Every beginning of a key has a block of 256 units to itself: its value first, then its children by their byte.
+        let nodes = Set(offsets.keys.flatMap { key in (0...key.count).map { Array(key[..<$0]) } })
+            .sorted { $0.count == $1.count ? $0.lexicographicallyPrecedes($1) : $0.count < $1.count }
+        var units = [UInt32](repeating: 0, count: 256 * (nodes.count + 1))
+        let blocks = Dictionary(uniqueKeysWithValues: nodes.enumerated().map { ($1, 256 * ($0 + 1)) })
+        for node in nodes {
+            let block = blocks[node] ?? 0
+            let place = node.last.map { (blocks[Array(node.dropLast())] ?? 0) ^ Int($0) } ?? 0
+            units[place] = UInt32(node.last ?? 0) | (offsets[node] == nil ? 0 : 0x100) | UInt32(place ^ block) << 10
+            if let offset = offsets[node] { units[block] = 0x8000_0000 | UInt32(offset) }
+        }
+        let words = [UInt32(units.count * 4)] + units
+        return encoded(words.flatMap { word in (0..<4).map { UInt8(truncatingIfNeeded: word >> UInt32($0 * 8)) } } + texts)
+    }
+
+    static func encoded(_ bytes: [UInt8]) -> String {
+        let digits = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+        var text = ""
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = Array(bytes[start..<min(start + 3, bytes.count)])
+            let word = (0..<3).reduce(0) { $0 << 8 | ($1 < group.count ? Int(group[$1]) : 0) }
+            for digit in 0..<4 {
+                text += digit <= group.count ? String(digits[word >> (18 - 6 * digit) & 63]) : "="
+            }
+        }
+        return text
     }
 }

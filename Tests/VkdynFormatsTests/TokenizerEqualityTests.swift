@@ -4,12 +4,12 @@ import Testing
 
 /// Ids and texts equal to those of Hugging Face tokenizers, from `tools/fixtures/tokenizers_fixtures.py`.
 @Suite struct TokenizerEqualityTests {
-    static let families = ["gpt2", "opt", "llama3", "qwen2", "llama2", "mistral"]
+    static let families = ["gpt2", "opt", "llama3", "qwen2", "llama2", "mistral", "t5"]
     static let variants = [
         "nfkc_lowercase_strip_whitespace", "nfd_accents_digits_bert", "nfkd_digits_merged_with_previous_roberta",
         "metaspace_always", "metaspace_never", "replace_runs_split_contiguous",
         "split_merged_with_next_strip_tokens",
-        "split_inverted", "affixes", "byte_level_prefix_space",
+        "split_inverted", "affixes", "byte_level_prefix_space", "unigram_byte_fallback",
     ]
 
     @Test(arguments: families) func everyStringEncodesAndDecodesAsThere(family: String) throws {

@@ -126,7 +126,8 @@ import Testing
     }
 
     @Test func aLongWordTakesAtMostThreeCandidatesACharacter() throws {
-        let model = try Tokenizer(folder: Fixture.folder("Tokenizers/llama2")).pipeline.model
+        guard case .bytePairs(let model) = try Tokenizer(folder: Fixture.folder("Tokenizers/llama2")).pipeline.model
+        else { throw FormatError(file: "llama2", problem: "is not a byte-pair encoding") }
         for count in [10, 1000, 100_000] {
             let word = Array(String(repeating: "abcde▁", count: count).utf8)
             var workspace = BytePairEncoding.Workspace()
@@ -144,8 +145,26 @@ import Testing
         (#""version":"2.0""#, #"version: expected "1.0", found "2.0""#),
         (#""x":1"#, "model: is missing; expected an object"),
         (
-            #""model":{"type":"Unigram","vocab":[]}"#,
-            #"model.type: "Unigram" is a kind of tokenizer that vkdyn does not know; expected "BPE""#
+            #""model":{"type":"WordPiece","vocab":{}}"#,
+            #"model.type: "WordPiece" is a kind of tokenizer that vkdyn does not know; expected "BPE" or "Unigram""#
+        ),
+        (#""model":{"type":"Unigram","vocab":[]}"#, "model.vocab: holds no token"),
+        (#""model":{"type":"Unigram","vocab":{}}"#, "model.vocab: expected a list, found an object"),
+        (
+            #""model":{"type":"Unigram","vocab":[["a",0],["b"]]}"#,
+            "model.vocab[1]: expected a token and its score, found a list of 1"
+        ),
+        (
+            #""model":{"type":"Unigram","vocab":[["a","b"]]}"#,
+            "model.vocab[0]: expected a token and its score, found a list of 2"
+        ),
+        (
+            #""model":{"type":"Unigram","vocab":[["a",0],["a",-1]]}"#,
+            #"model.vocab[1]: "a" is in the vocabulary already"#
+        ),
+        (
+            #""model":{"type":"Unigram","unk_id":1,"vocab":[["a",0]]}"#,
+            "model.unk_id: 1 is not in the vocabulary of 1 tokens"
         ),
         (#""model":{"type":"BPE","vocab":{}}"#, "vocab: holds no token"),
         (#""model":{"type":"BPE","vocab":{"a":0}}"#, "model.merges: expected a list, found nothing"),
@@ -206,8 +225,12 @@ import Testing
             #"pre_tokenizer.replacement: expected one character, found "ab""#
         ),
         (
-            #""normalizer":{"type":"Precompiled"},"# + TokenizerTests.model,
-            #"normalizer.type: "Precompiled" is a kind of normalizer that vkdyn does not know"#
+            #""normalizer":{"type":"Precompiled","precompiled_charsmap":"AAAA"},"# + TokenizerTests.model,
+            "normalizer.precompiled_charsmap: is no character map of SentencePiece in base64"
+        ),
+        (
+            #""normalizer":{"type":"BertNormalizer"},"# + TokenizerTests.model,
+            #"normalizer.type: "BertNormalizer" is a kind of normalizer that vkdyn does not know"#
         ),
         (
             #""normalizer":{"type":"Replace","pattern":{"String":""},"content":"x"},"# + TokenizerTests.model,
@@ -245,10 +268,12 @@ import Testing
         func open() -> String? { message { () throws(FormatError) in _ = try Tokenizer(folder: folder.path) } }
         #expect(
             open() == "\(folder.path): holds no tokenizer; expected tokenizer.json, or vocab.json and merges.txt")
-        try folder.write("tokenizer.model", "x")
-        #expect(
-            open() == "\(folder.path)/tokenizer.model: is a SentencePiece model; vkdyn reads tokenizer.json, "
-                + "which transformers can save from it")
+        for name in ["spiece.model", "tokenizer.model"] {
+            try folder.write(name, "x")
+            #expect(
+                open() == "\(folder.path)/\(name): is a SentencePiece model; vkdyn reads tokenizer.json, "
+                    + "which transformers can save from it")
+        }
         try folder.write("vocab.json", #"{"a":0,"b":1,"ab":2}"#)
         #expect(open() == "\(folder.path)/merges.txt: no such file")
         try folder.write("merges.txt", "#version: 0.2\na b\nb c\n")

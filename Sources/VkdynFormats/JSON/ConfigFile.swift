@@ -120,7 +120,7 @@ public struct ConfigObject: Sendable {
         _ field: String, in range: ClosedRange<Double>? = nil
     ) throws(FormatError) -> Double? {
         guard let value = value(field) else { return nil }
-        guard let number = Self.number(value), number.isFinite, range?.contains(number) ?? true else {
+        guard let number = value.number, number.isFinite, range?.contains(number) ?? true else {
             throw error(field, "expected \(Self.expectation(range)), found \(value.summary)")
         }
         return number
@@ -167,7 +167,7 @@ public struct ConfigObject: Sendable {
     /// A list of finite numbers, or nil when absent. A lone number counts as a list of one.
     public func optionalNumbers(_ field: String) throws(FormatError) -> [Double]? {
         try list(field, expected: "a number") { value in
-            Self.number(value).flatMap { $0.isFinite ? $0 : nil }
+            value.number.flatMap { $0.isFinite ? $0 : nil }
         }
     }
 
@@ -225,14 +225,6 @@ public struct ConfigObject: Sendable {
             list.append(converted)
         }
         return list
-    }
-
-    private static func number(_ value: JSONValue) -> Double? {
-        switch value {
-        case .integer(let integer): Double(integer)
-        case .double(let number): number
-        default: nil
-        }
     }
 
     private static func expectation(_ range: ClosedRange<Int>) -> String {

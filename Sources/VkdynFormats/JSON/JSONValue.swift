@@ -12,6 +12,15 @@ enum JSONValue: Sendable {
     case array([JSONValue])
     case object(JSONObject)
 
+    /// A number of either kind; nil for anything else.
+    var number: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .double(let value): value
+        default: nil
+        }
+    }
+
     /// The value as it would stand in a message, cut after some 40 characters.
     var summary: String {
         switch self {

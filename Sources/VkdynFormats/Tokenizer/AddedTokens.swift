@@ -163,17 +163,23 @@ struct ByteTrie: Sendable {
         if values[Int(node)] < 0 { values[Int(node)] = Int32(value) }
     }
 
-    /// The longest string that begins at `index`: its value and where it ends.
-    func longestMatch(in bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> (value: Int, end: Int)? {
-        guard firstBytes[Int(bytes[index])] else { return nil }
+    /// Calls `body` with the value and the end of every string that begins at `index`, the shortest first.
+    @inline(__always)
+    func forEachMatch(in bytes: UnsafeBufferPointer<UInt8>, at index: Int, _ body: (Int, Int) -> Void) {
+        guard firstBytes[Int(bytes[index])] else { return }
         var node: Int32 = 0
-        var best: (value: Int, end: Int)?
         var position = index
         while position < bytes.count, let child = children[UInt64(node) << 8 | UInt64(bytes[position])] {
             node = child
             position += 1
-            if values[Int(node)] >= 0 { best = (Int(values[Int(node)]), position) }
+            if values[Int(node)] >= 0 { body(Int(values[Int(node)]), position) }
         }
+    }
+
+    /// The longest string that begins at `index`: its value and where it ends.
+    func longestMatch(in bytes: UnsafeBufferPointer<UInt8>, at index: Int) -> (value: Int, end: Int)? {
+        var best: (value: Int, end: Int)?
+        forEachMatch(in: bytes, at: index) { best = ($0, $1) }
         return best
     }
 }

@@ -31,10 +31,7 @@ struct BytePairEncoding: Sendable {
         self.vocabulary = vocabulary
         self.merges = merges
         self.options = options
-        byteIDs = (0..<256).map { byte in
-            let digits = String(byte, radix: 16, uppercase: true)
-            return vocabulary.id(of: "<0x\(byte < 16 ? "0" : "")\(digits)>")
-        }
+        byteIDs = vocabulary.byteIDs
         var scalarIDs = [Int32](repeating: -1, count: 0x3000)
         vocabulary.forEachToken { token, id in
             guard (1...4).contains(token.count) else { return }

@@ -5,12 +5,6 @@ struct BytePairEncodingReader {
     init(_ object: ConfigObject) { self.object = object }
 
     func model() throws(FormatError) -> BytePairEncoding {
-        let kind = try object.string("type", default: "BPE")
-        guard kind == "BPE" else {
-            throw object.error(
-                "type",
-                "\(quotedForMessage(kind)) is a kind of tokenizer that vkdyn does not know; expected \"BPE\"")
-        }
         if let dropout = try object.optionalNumber("dropout"), dropout != 0 {
             throw object.error("dropout", "expected none, found \(dropout): encoding would be random")
         }

@@ -8,6 +8,7 @@ indirect enum Normalizer: Sendable {
     case strip(left: Bool, right: Bool)
     case stripAccents
     case byteLevel
+    case precompiled(CharacterMap)
 
     /// The normalized text; both are well-formed UTF-8.
     func normalize(_ text: [UInt8]) -> [UInt8] {
@@ -23,6 +24,7 @@ indirect enum Normalizer: Sendable {
             return mapped(text) { if !classes.flags($0).contains(.combiningMark) { $1.appendUTF8($0) } }
         case .strip(let left, let right): return strip(text, left: left, right: right)
         case .byteLevel: return ByteLevelAlphabet.encode(text[...])
+        case .precompiled(let map): return map.normalize(text)
         }
     }
 

@@ -1,4 +1,4 @@
-/// How normalized text is split into the words that byte-pair encoding sees: `pre_tokenizer` of tokenizer.json.
+/// How normalized text is split into the words that the model sees: `pre_tokenizer` of tokenizer.json.
 indirect enum PreTokenizer: Sendable {
     /// Where Metaspace puts its mark when the text does not begin with it.
     enum PrependScheme: String, Sendable, CaseIterable {

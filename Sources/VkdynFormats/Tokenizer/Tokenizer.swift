@@ -26,10 +26,10 @@ public struct Tokenizer: Sendable {
     ///
     /// Added tokens that occur in the text as they are written (`</s>`) become their ids. With
     /// `addSpecialTokens` the post-processor adds what the model expects around a text, such as BOS. The time
-    /// grows as n log n with the longest word, linearly with their number.
+    /// grows as n log n with the longest word (as n with a unigram model), linearly with their number.
     public func encode(_ text: String, addSpecialTokens: Bool = true) -> [Int] {
         var ids: [Int] = []
-        var workspace = BytePairEncoding.Workspace()
+        var workspace = TokenModel.Workspace()
         for piece in pipeline.addedTokens.split(Array(text.utf8), normalizer: pipeline.normalizer) {
             switch piece {
             case .token(let id): ids.append(id)
@@ -78,7 +78,7 @@ public struct Tokenizer: Sendable {
 
 /// The parts of a tokenizer, shared by its copies.
 final class TokenizerPipeline: Sendable {
-    let model: BytePairEncoding
+    let model: TokenModel
     let addedTokens: AddedTokens
     let normalizer: Normalizer?
     let preTokenizer: PreTokenizer?
@@ -86,7 +86,7 @@ final class TokenizerPipeline: Sendable {
     let decoder: TokenDecoder
 
     init(
-        model: BytePairEncoding, addedTokens: AddedTokens, normalizer: Normalizer?, preTokenizer: PreTokenizer?,
+        model: TokenModel, addedTokens: AddedTokens, normalizer: Normalizer?, preTokenizer: PreTokenizer?,
         postProcessor: PostProcessor, decoder: TokenDecoder
     ) {
         self.model = model

@@ -9,7 +9,7 @@ struct TokenizerFile {
         if version != "1.0" {
             throw root.error("version", "expected \"1.0\", found \(quotedForMessage(version))")
         }
-        let model = try BytePairEncodingReader(root.object("model")).model()
+        let model = try TokenModel(root.object("model"))
         let normalizer = try root.optionalObject("normalizer").map { (object) throws(FormatError) in
             try Self.normalizer(object)
         }
@@ -53,6 +53,11 @@ struct TokenizerFile {
         case "Prepend": return .prepend(Array(try object.string("prepend").utf8))
         case "Replace":
             return .replace(try literalPattern(object), with: Array(try object.string("content").utf8))
+        case "Precompiled":
+            guard let map = base64Bytes(try object.string("precompiled_charsmap")).flatMap({ CharacterMap($0) }) else {
+                throw object.error("precompiled_charsmap", "is no character map of SentencePiece in base64")
+            }
+            return .precompiled(map)
         case "Lowercase": return .lowercase
         case "Strip":
             return .strip(left: try object.boolean("strip_left"), right: try object.boolean("strip_right"))

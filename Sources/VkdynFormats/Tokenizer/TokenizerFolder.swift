@@ -17,9 +17,11 @@ extension Tokenizer {
             self = try TokenizerFile(ConfigFile(path: path)).tokenizer()
         } else if PathKind(joinPath(folder, "vocab.json")) != .absent {
             self = try files.gpt2Tokenizer()
-        } else if PathKind(joinPath(folder, "tokenizer.model")) != .absent {
+        } else if let name = ["tokenizer.model", "spiece.model"].first(where: {
+            PathKind(joinPath(folder, $0)) != .absent
+        }) {
             throw FormatError(
-                file: joinPath(folder, "tokenizer.model"),
+                file: joinPath(folder, name),
                 problem:
                     "is a SentencePiece model; vkdyn reads tokenizer.json, which transformers can save from it")
         } else {
@@ -104,7 +106,7 @@ struct TokenizerFolder {
         }
         return Tokenizer(
             TokenizerPipeline(
-                model: BytePairEncoding(vocabulary: vocabulary, merges: merges, options: .init()),
+                model: .bytePairs(BytePairEncoding(vocabulary: vocabulary, merges: merges, options: .init())),
                 addedTokens: added, normalizer: normalizer, preTokenizer: preTokenizer,
                 postProcessor: postProcessor, decoder: TokenDecoder(stages: [.byteLevel])))
     }

@@ -45,6 +45,14 @@ struct Vocabulary: Sendable {
     /// The id of a token, or nil.
     func id(of token: String) -> Int32? { table.index(of: token).map { ids[$0] } }
 
+    /// The ids of `<0x00>` to `<0xFF>`, or nil where one is lacking.
+    var byteIDs: [Int32?] {
+        (0..<256).map { byte in
+            let digits = String(byte, radix: 16, uppercase: true)
+            return id(of: "<0x\(byte < 16 ? "0" : "")\(digits)>")
+        }
+    }
+
     /// The token of an id, or nil.
     func token(of id: Int) -> String? { entry(of: id).map { table.string(of: $0) } }
 
