@@ -36,14 +36,15 @@ final class DecoderEngine: Sendable {
         onPiece: (GeneratedPiece) -> Void
     ) throws -> GenerationResult {
         try options.check()
-        var decoding = pair.tokenizer.streamingDecoder(after: prompt)
+        let decoder = try decoder(for: options)
+        var decoding = pair.tokenizer.streamingDecoder(after: decoder.encodesPrompt ? [] : prompt)
         var whole = ""
         func give(_ tokens: [Int], _ text: String) {
             whole += text
             onPiece(GeneratedPiece(tokens: tokens, text: text))
         }
         do {
-            let generation = try decoder(for: options).generate(
+            let generation = try decoder.generate(
                 prompt: prompt,
                 options: GenerationOptions(
                     maximumNewTokens: options.maximumNewTokens, choice: options.choice,

@@ -2,7 +2,7 @@ public import VkdynCore
 public import VkdynFormats
 public import VkdynSchedule
 
-/// A decoder-only language model whose weights are on a device.
+/// A language model whose weights are on a device: a decoder, and for some an encoder that reads the prompt.
 public protocol DecoderModel: Sendable {
     var vocabularySize: Int { get }
     /// The longest sequence the model was made for.
@@ -19,6 +19,8 @@ public protocol DecoderModel: Sendable {
     /// Bytes of the weights that a round's pass reads whatever its tokens: all but experts, and but the token table where
     /// it is not the output projection, of which a token has one row. Norms are left out.
     var everyTokenByteCount: Int { get }
+    /// What reads the prompt as a whole before the decoder begins; nil where the decoder goes on with the prompt.
+    var encoder: (any PromptEncoder)? { get }
     /// Where experts lie that do not all fit into memory; nil where they all do.
     var expertCache: ExpertCache? { get }
     /// Bytes that the cache of keys and values, or of latents, takes for a token, and what keys and values of all heads
@@ -45,7 +47,23 @@ extension DecoderModel {
     public var experts: ExpertConfiguration? { nil }
     public var expertByteCount: Int { 0 }
     public var expertCache: ExpertCache? { nil }
+    public var encoder: (any PromptEncoder)? { nil }
     public var fullHeadCacheBytesPerToken: Int { cacheBytesPerToken }
+}
+
+/// The part of a model that reads a whole prompt at once, every token with a view of all, before the decoder writes.
+/// Its pass is over one prompt, so that no bit depends on what else runs.
+public protocol PromptEncoder: Sendable {
+    /// What the decoder reads first, and so the beginning of its text.
+    var startToken: Int { get }
+
+    /// The most tokens of a prompt that an expert takes; nil for all.
+    func expertCapacity(ofPrompt tokens: Int) -> Int?
+
+    /// Appends the pass over the prompt that is in the cache: keys and values of it enter there, for every layer of the
+    /// decoder.
+    /// - Parameter expertCapacity: the most tokens that an expert takes; nil leaves it to the configuration.
+    func recordPrompt(into recording: inout Recording, cache: KeyValueCache, expertCapacity: Int?)
 }
 
 /// A model's folder as Hugging Face publishes it, read and checked, before any weight is loaded.
@@ -69,12 +87,13 @@ public struct ModelFolder: Sendable {
     /// Loads the model of whatever architecture the configuration names.
     /// - Parameters:
     ///   - weightType: storage of matrices on the device; nil keeps the checkpoint's own, or bf16 where that is fp8.
-    ///   - expertCapacity: the most rows of a pass that an expert takes; nil for all, as published decoders have it.
+    ///   - expertCapacity: how many rows an expert takes; nil for the configuration's rule, which is all of them but in
+    ///     Switch Transformers.
     ///   - expertCacheBytes: memory for experts, which then come from the checkpoint as they are needed; nil for all.
     ///   - progress: called with the bytes loaded so far and in all; what it throws ends the loading.
     public func load(
         on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil,
-        expertCapacity: Int? = nil, expertCacheBytes: Int? = nil,
+        expertCapacity: ExpertCapacity? = nil, expertCacheBytes: Int? = nil,
         progress: @escaping (Int, Int) throws -> Void = { _, _ in }
     ) throws -> any DecoderModel {
         var loader = WeightLoader(
@@ -86,7 +105,7 @@ public struct ModelFolder: Sendable {
     }
 
     private func model(
-        _ loader: WeightLoader, contextLimit: Int?, expertCapacity: Int?
+        _ loader: WeightLoader, contextLimit: Int?, expertCapacity: ExpertCapacity?
     ) throws -> any DecoderModel {
         let type = try config.root.string("model_type")
         func limit(_ experts: inout ExpertConfiguration?) throws {
@@ -94,7 +113,7 @@ public struct ModelFolder: Sendable {
             guard experts != nil else {
                 throw config.root.error("model_type", "has no experts that could have a capacity")
             }
-            experts?.capacity = expertCapacity
+            experts?.limit(expertCapacity)
         }
         var none: ExpertConfiguration?
         switch type {
@@ -109,10 +128,14 @@ public struct ModelFolder: Sendable {
             var configuration = try DeepSeek.Configuration(config.root)
             try limit(&configuration.experts)
             return try DeepSeek(configuration: configuration, loader: loader, contextLimit: contextLimit)
+        case "switch_transformers":
+            var configuration = try SwitchTransformer.Configuration(config.root)
+            try limit(&configuration.experts)
+            return try SwitchTransformer(configuration: configuration, loader: loader, contextLimit: contextLimit)
         default:
             throw config.root.error(
                 "model_type", "\"\(type)\" is not a model that vkdyn knows; it knows opt, llama, mistral, qwen2, "
-                    + "mixtral, qwen2_moe, deepseek_v2 and deepseek_v3")
+                    + "mixtral, qwen2_moe, deepseek_v2, deepseek_v3 and switch_transformers")
         }
     }
 }

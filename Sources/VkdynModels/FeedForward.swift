@@ -1,9 +1,10 @@
 import VkdynCore
 import VkdynKernels
 
-/// The part of a decoder layer that treats every token alone, in the models that gate it with SiLU.
+/// The part of a layer that treats every token alone.
 enum FeedForward: Sendable {
     case dense(GatedFeedForward)
+    case plain(PlainFeedForward)
     case experts(ExpertFeedForward)
 
     /// Bytes of one expert's weights; 0 for a dense layer.
@@ -21,6 +22,7 @@ enum FeedForward: Sendable {
     var everyTokenByteCount: Int {
         switch self {
         case .dense(let layer): layer.byteCount
+        case .plain(let layer): layer.up.byteCount + layer.down.byteCount
         case .experts(let layer):
             layer.router.byteCount + (layer.choiceBias?.byteCount ?? 0) + (layer.shared?.byteCount ?? 0)
                 + (layer.sharedGate?.byteCount ?? 0)
@@ -36,6 +38,7 @@ enum FeedForward: Sendable {
     ) -> Buffer {
         switch self {
         case .dense(let layer): layer.record(into: &recording, source, rows: pass.rows, residual: residual)
+        case .plain(let layer): layer.record(into: &recording, source, rows: pass.rows, residual: residual)
         case .experts(let layer):
             layer.record(into: &recording, source, residual: residual, pass: pass, log: cache.experts)
         }
@@ -65,7 +68,38 @@ struct GatedFeedForward: Sendable {
     }
 }
 
+/// A feed-forward layer that gates nothing: `down(activation(up(x)))`.
+struct PlainFeedForward: Sendable {
+    let up: Linear
+    let down: Linear
+    let activation: Activation
+
+    /// - Parameters:
+    ///   - source: [rows, width].
+    ///   - residual: [rows, width], added last.
+    /// - Returns: [rows, width].
+    func record(into recording: inout Recording, _ source: Buffer, rows: Counted, residual: Buffer) -> Buffer {
+        let inner = up.record(into: &recording, "up", source, rows: rows, activation: activation)
+        return down.record(into: &recording, "down", inner, rows: rows, residual: residual)
+    }
+}
+
 extension Recording {
+    /// What lies between the two products of an expert.
+    /// - Parameter source: of the first product, [rows, 2 · width] where it is gated, else [rows, width].
+    /// - Returns: [rows, width].
+    mutating func inner(
+        _ source: Buffer, _ inner: ExpertConfiguration.Inner, width: Int, rows: Counted
+    ) -> Buffer {
+        guard case .activation(let activation) = inner else { return gated(source, width: width, rows: rows) }
+        let result = transient(.f32, count: rows.capacity * width, "activated")
+        dispatch(
+            Activate.self, "activated", .init(rows: rows.buffer, source: source, result: result),
+            .init(rowCapacity: UInt32(rows.capacity), width: UInt32(width)),
+            constants: .init(activation: activation.rawValue), rows: rows)
+        return result
+    }
+
     /// - Parameter both: [rows, 2 · width], the gate, then the product.
     /// - Returns: [rows, width].
     mutating func gated(_ both: Buffer, width: Int, rows: Counted) -> Buffer {
@@ -85,7 +119,7 @@ extension WeightLoader {
     mutating func feedForward(
         _ prefix: String, layer: Int, experts: ExpertConfiguration?, width: Int, innerWidth: Int, hasBias: Bool = false
     ) throws -> FeedForward {
-        guard let experts, experts.ordinal(ofLayer: layer) != nil else {
+        guard let experts, experts.ordinal(ofLayer: layer, in: .decoder) != nil else {
             return .dense(
                 try gatedFeedForward(prefix + "mlp.", width: width, innerWidth: innerWidth, hasBias: hasBias))
         }

@@ -1,7 +1,7 @@
 public import VkdynCore
 public import VkdynKernels
 
-/// One pass of a model over consecutive tokens of a sequence.
+/// One pass of a model, or of its encoder, over consecutive tokens of a sequence.
 public struct DecoderPass: Sendable {
     public let rows: Counted
     /// Token ids, [rows].
@@ -17,15 +17,19 @@ public struct DecoderPass: Sendable {
     /// those that the rows chose. Its bits are those of a pass without it, which is what it is for: to time what
     /// choosing saves.
     public let everyExpert: Buffer?
+    /// The most rows that an expert takes; nil leaves it to the configuration.
+    public let expertCapacity: Int?
 
     public init(
-        rows: Counted, tokens: Buffer, positions: Buffer, isPrefill: Bool = false, everyExpert: Buffer? = nil
+        rows: Counted, tokens: Buffer, positions: Buffer, isPrefill: Bool = false, everyExpert: Buffer? = nil,
+        expertCapacity: Int? = nil
     ) {
         self.rows = rows
         self.tokens = tokens
         self.positions = positions
         self.isPrefill = isPrefill
         self.everyExpert = everyExpert
+        self.expertCapacity = expertCapacity
     }
 }
 
@@ -140,56 +144,6 @@ public struct RMSNormLayer: Sendable {
         recording.dispatch(
             RMSNorm.self, label, .init(rows: rows.buffer, source: source, weight: weight, result: result),
             .init(rowCapacity: UInt32(rows.capacity), width: UInt32(width), epsilon: epsilon), rows: rows)
-        return result
-    }
-}
-
-/// Shapes of one attention layer.
-public struct AttentionShape: Sendable, Hashable {
-    public var headCount: Int
-    public var keyValueHeadCount: Int
-    public var headSize: Int
-    /// Tokens that a row sees, itself included; nil for all.
-    public var window: Int?
-
-    public init(headCount: Int, keyValueHeadCount: Int, headSize: Int, window: Int? = nil) {
-        self.headCount = headCount
-        self.keyValueHeadCount = keyValueHeadCount
-        self.headSize = headSize
-        self.window = window
-    }
-
-    /// Columns of queries, keys and values side by side.
-    var fusedColumns: Int { (headCount + 2 * keyValueHeadCount) * headSize }
-    var keyOffset: Int { headCount * headSize }
-    var valueOffset: Int { (headCount + keyValueHeadCount) * headSize }
-
-    /// Appends keys and values to the cache and attends to it.
-    /// - Parameter fused: [rows, fusedColumns], queries, keys, values.
-    /// - Returns: [rows, headCount · headSize].
-    func record(
-        into recording: inout Recording, fused: Buffer, pass: DecoderPass, cache: KeyValueCache, layer: Int
-    ) -> Buffer {
-        let rows = pass.rows
-        let (keys, values) = cache.keysAndValues(layer: layer)
-        recording.dispatch(
-            KVAppend.self, "append",
-            .init(rows: rows.buffer, slots: pass.positions, source: fused, keyCache: keys, valueCache: values),
-            .init(
-                rowCapacity: UInt32(rows.capacity), sequenceRows: 0, kvHeadCount: UInt32(keyValueHeadCount),
-                headSize: UInt32(headSize), valueSize: UInt32(headSize), keyOffset: UInt32(keyOffset),
-                valueOffset: UInt32(valueOffset), stride: UInt32(fusedColumns), cacheCapacity: UInt32(cache.capacity)),
-            rows: rows)
-        let result = recording.transient(.f32, count: rows.capacity * headCount * headSize, "attention")
-        recording.dispatch(
-            Attention.self, "attention",
-            .init(
-                rows: rows.buffer, positions: pass.positions, source: fused, keyCache: keys, valueCache: values,
-                result: result),
-            .init(
-                rowCapacity: rows.capacity, headCount: headCount, kvHeadCount: keyValueHeadCount, headSize: headSize,
-                sourceStride: fusedColumns, cacheCapacity: cache.capacity, scale: 1 / Float(headSize).squareRoot(),
-                window: window ?? 0), rows: rows)
         return result
     }
 }

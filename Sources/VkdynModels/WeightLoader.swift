@@ -17,7 +17,7 @@ public struct WeightLoader {
     /// Memory for experts that come from the checkpoint as they are needed; nil where all lie on the device.
     public var expertCacheBytes: Int?
     /// Of all layers, once one has been loaded.
-    var expertCaches: ExpertCache?
+    var expertCache: ExpertCache?
     /// Elements of every tensor loaded so far: the model's parameters.
     public private(set) var parameterCount = 0
 
@@ -86,9 +86,12 @@ public struct WeightLoader {
         )
     }
 
-    /// - Parameter name: the tensor without its `.weight`.
-    mutating func rmsNorm(_ name: String, width: Int, epsilon: Float) throws -> RMSNormLayer {
-        RMSNormLayer(weight: try vector(name + ".weight", count: width, label: name), epsilon: epsilon)
+    /// - Parameters:
+    ///   - name: the tensor without its `.weight`.
+    ///   - scale: of all that the norm gives, multiplied into its weight.
+    mutating func rmsNorm(_ name: String, width: Int, epsilon: Float, scale: Float = 1) throws -> RMSNormLayer {
+        let weight = try floats(name + ".weight", shape: [width]).map { $0 * scale }
+        return RMSNormLayer(weight: try device.makeBuffer(.floats(weight), label: name), epsilon: epsilon)
     }
 
     /// A vector as f32.

@@ -41,7 +41,7 @@ struct MoEComparison {
         defer { progress.finish() }
         pair = try folders.load(
             on: device, weightType: flags.weights, contextLimit: longest + flags.maxNewTokens,
-            expertCapacity: options.capacity.map { Self.expertCapacity($0, experts) },
+            expertCapacity: try options.capacity.map { try Self.expertCapacity($0, experts) },
             expertCacheBytes: options.expertCache?.bytes
         ) {
             progress.update($0.fraction)
@@ -58,12 +58,21 @@ struct MoEComparison {
             : ShippedModels.folder(model).map { .folder($0) } ?? .folder(model)
     }
 
-    /// Rows of the largest piece of a prompt that one expert takes: ⌊rows · chosen / experts · factor⌋, at least 1, and 0
-    /// for a factor of 0.
-    static func expertCapacity(_ factor: Double, _ experts: ExpertConfiguration) -> Int {
-        guard factor > 0 else { return 0 }
+    /// Rows of the largest piece of a prompt that one expert takes: ⌊rows · chosen / experts · factor⌋, at least 1, and
+    /// 0 for a factor of 0. An encoder has no pieces: its experts take their share of the whole prompt.
+    static func expertCapacity(
+        _ capacity: CapacityFactor, _ experts: ExpertConfiguration
+    ) throws(SetupError) -> ExpertCapacity {
+        guard case .factor(let factor) = capacity else { return .unlimited }
+        if experts.encoderLayers != nil {
+            guard factor > 0 else {
+                throw SetupError("--capacity 0: an expert of an encoder takes at least one token of a prompt")
+            }
+            return .factor(factor)
+        }
+        guard factor > 0 else { return .rows(0) }
         let even = Double(Decoder.largestPrefillLength * experts.chosenCount) / Double(experts.count)
-        return max(1, Int(even * factor))
+        return .rows(max(1, Int(even * factor)))
     }
 
     // MARK: Running
@@ -80,7 +89,8 @@ struct MoEComparison {
                     flavour: flags.flavour, contextLength: contextLength, computesAllExperts: all))
         }
         let sparse = try decoder()
-        let dense = options.noDense || experts.capacity != nil ? nil : try decoder(all: true)
+        let leavesOut = experts.mayDrop(rows: Decoder.largestPass(of: pair.target))
+        let dense = options.noDense || leavesOut ? nil : try decoder(all: true)
         let drafting = try pair.draft.map { try decoder(draft: $0) }
         console.heading(title)
         var results: [MoEReport.Result] = []
@@ -88,6 +98,8 @@ struct MoEComparison {
         for prompt in prompts where !console.isInterrupted {
             console.line("")
             console.prompt(prompt.text)
+            // What an encoder has read is not gone on with.
+            if sparse.encodesPrompt { console.line("") }
             let plain = try generator.generate(sparse, prompt, streams: true)
             let all = try dense.map { try generator.generate($0, prompt, streams: false) }
             let drafted = try drafting.map { try generator.generate($0, prompt, streams: false) }
@@ -118,9 +130,11 @@ struct MoEComparison {
         func millions(_ count: Int) -> String { String(format: "%.1fM", Double(count) / 1e6) }
         let model = pair.target
         let name = URL(fileURLWithPath: pair.targetPath).lastPathComponent
+        let stacks = experts.encoderLayers == nil ? "" : " of encoder and decoder"
         let shared = experts.sharedWidth > 0 ? " and a shared one" : ""
         return "\(device.description.name): \(name), \(experts.chosenCount) of \(experts.count) experts\(shared) in "
-            + "\(experts.layers.count) of \(model.layerCount) layers; \(millions(model.activeParameterCount)) of "
+            + "\(experts.layerCount) of \(model.layerCount) layers\(stacks); "
+            + "\(millions(model.activeParameterCount)) of "
             + "\(millions(model.parameterCount)) parameters active"
     }
 }

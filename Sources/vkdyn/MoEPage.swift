@@ -41,6 +41,7 @@ extension MoEReport {
                     ? "full heads: " + Figures.bytes(s.fullHeadCacheBytesPerToken) : "keys and values"
             ))
         let facts = [("Device", device), ("Model", model), ("Texts", "\(results.count)")]
+            + (summary.capacityRule.map { [("Capacity", $0)] } ?? [])
         return """
             <header>
             <p class="product">vkdyn run moe</p>
@@ -60,7 +61,7 @@ extension MoEReport {
     /// A row a layer, a column an expert; the darker, the more of the layer's tokens.
     private var heatMap: String {
         let expertCount = summary.expertCount
-        let (left, top, width) = (72.0, 26.0, 1168.0)
+        let (left, top, width) = (summary.encodesPrompt == nil ? 72.0 : 128.0, 26.0, 1168.0)
         let gap = expertCount > 64 ? 1.0 : 2.0
         let side = min(44, (width - left - 190) / Double(max(expertCount, 1)))
         let height = max(14, min(30, side))
@@ -78,10 +79,10 @@ extension MoEReport {
         }
         for (row, layer) in summary.layers.enumerated() {
             let y = top + Double(row) * (height + gap)
-            parts.append(text(left - 10, y + height / 2 + 4, "end", "layer \(layer.layer)"))
+            parts.append(text(left - 10, y + height / 2 + 4, "end", layer.name))
             for (expert, share) in shares[row].enumerated() {
                 let count = layer.tokensPerExpert[expert]
-                let tip = "layer \(layer.layer), expert \(expert): \(count) tokens, \(Figures.percent(share)); an even "
+                let tip = "\(layer.name), expert \(expert): \(count) tokens, \(Figures.percent(share)); an even "
                     + "share is \(Figures.percent(even))"
                 parts.append(
                     String(
@@ -120,7 +121,7 @@ extension MoEReport {
         results.enumerated().map { index, result in
             let layers = summary.layers.prefix(Self.shownLayers)
             let pieces = result.tokenTexts
-            let head = HTML.join(layers) { "<th>layer \($0.layer)</th>" }
+            let head = HTML.join(layers) { "<th>\($0.name)</th>" }
             let rows = HTML.join(result.experts.prefix(Self.shownTokens).enumerated()) { position, experts in
                 let isPrompt = position < result.promptTokens.count
                 let cells = HTML.join(experts.prefix(Self.shownLayers)) { chosen in

@@ -33,7 +33,9 @@ struct MoEReport: Encodable {
         let tokensPerSecond: Double
         let submits: Int
         let readbacks: Int
-        /// By token that the model read (all but the last) and layer with experts: in descending score.
+        /// By token that the model read (all but the last) and layer with experts: in descending score. Where an
+        /// encoder reads the prompt, its tokens come first and have no experts in the decoder's layers, and the
+        /// decoder's, which begin with a start token, none in the encoder's.
         let experts: [[[Int]]]
         /// What each of those tokens adds to the text.
         let tokenTexts: [String]
@@ -66,7 +68,7 @@ struct MoEReport: Encodable {
             let traffic = ExpertTraffic(plain.experts?.rounds ?? [], tokens: plain.tokens.count, model: model)
             let prefill = ExpertTraffic(plain.experts?.prompt ?? [], tokens: 0, model: model)
             experts = plain.experts?.lists ?? []
-            let all = prompt.tokens + plain.tokens
+            let all = prompt.tokens + (model.encoder.map { [$0.startToken] } ?? []) + plain.tokens
             tokenTexts = experts.indices.map { tokenizer.decode([all[$0]], skipSpecialTokens: false) }
             bytesReadPerToken = traffic.bytesPerToken
             expertsTouchedPerPass = traffic.touchedPerPass
@@ -92,8 +94,10 @@ struct MoEReport: Encodable {
 
     /// One layer with experts.
     struct LayerLoad: Encodable {
-        /// In the model.
+        /// In its stack.
         let layer: Int
+        /// encoder or decoder; absent where the model has no encoder.
+        let stack: ExpertConfiguration.Stack?
         /// Tokens that chose each expert.
         let tokensPerExpert: [Int]
         /// The busiest expert's tokens over those of an even spread.
@@ -120,6 +124,10 @@ struct MoEReport: Encodable {
         let chosenCount: Int
         /// The most rows of a pass that an expert takes; absent where none is left out.
         let expertCapacity: Int?
+        /// Instead of it, of a prompt's even share.
+        let capacityFactor: Double?
+        /// Absent where the model has no encoder.
+        let encodesPrompt: Bool?
         let layers: [LayerLoad]
         let tokensPerSecond: Double
         let bytesReadPerToken: Double
@@ -147,14 +155,16 @@ struct MoEReport: Encodable {
             activeShare = Double(activeParameters) / Double(max(totalParameters, 1))
             expertCount = experts.count
             chosenCount = experts.chosenCount
-            expertCapacity = experts.capacity
+            expertCapacity = experts.capacityFactor == nil ? experts.capacity : nil
+            capacityFactor = experts.capacityFactor
+            encodesPrompt = model.encoder == nil ? nil : true
             let report = ExpertReport(
                 ExpertTrace(joining: traces, of: experts), configuration: experts, expertBytes: model.expertByteCount,
                 generatedTokens: results.reduce(0) { $0 + $1.tokens.count })
             layers = report.layers.map {
                 LayerLoad(
-                    layer: $0.layer, tokensPerExpert: $0.tokenCounts, imbalance: $0.imbalance,
-                    unusedExperts: $0.unusedCount)
+                    layer: $0.layer, stack: experts.encoderLayers == nil ? nil : $0.stack,
+                    tokensPerExpert: $0.tokenCounts, imbalance: $0.imbalance, unusedExperts: $0.unusedCount)
             }
             func mean(_ value: (Result) -> Double?) -> Double? {
                 let pairs = results.compactMap { result in value(result).map { ($0, Double(result.tokens.count)) } }
@@ -193,22 +203,40 @@ struct MoEReport: Encodable {
     let summary: Summary
 }
 
+extension MoEReport.LayerLoad {
+    var name: String { (stack.map { "\($0) " } ?? "") + "layer \(layer)" }
+}
+
+extension MoEReport.Summary {
+    /// How many rows an expert takes; nil for all. With an encoder it says what that means for a token.
+    var capacityRule: String? {
+        guard encodesPrompt != nil else { return expertCapacity.map { "an expert takes \($0) rows of a pass" } }
+        let share = capacityFactor.map { String(format: "%g times an even share", $0) }
+        return (share ?? expertCapacity.map(String.init)).map {
+            "of the prompt's tokens that choose an expert it takes the first (\($0)), so that a token's output depends "
+                + "on those before it"
+        }
+    }
+}
+
 extension ExpertTrace {
     /// Several texts' traces, one after the other.
     init(joining traces: [ExpertTrace], of experts: ExpertConfiguration) {
-        let none = [LayerTally](repeating: LayerTally(), count: experts.layers.count)
+        let none = [LayerTally](repeating: LayerTally(), count: experts.layerCount)
         func sum(_ tallies: (ExpertTrace) -> [LayerTally]) -> [LayerTally] {
             traces.reduce(none) { sum, trace in zip(sum, tallies(trace)).map { $0 + $1 } }
         }
         self.init(
-            layerCount: experts.layers.count, chosenCount: experts.chosenCount, choices: traces.flatMap(\.choices),
+            layerCount: experts.layerCount, chosenCount: experts.chosenCount, choices: traces.flatMap(\.choices),
             prompt: sum(\.prompt), rounds: sum(\.rounds))
     }
 
     /// By token and layer, in descending score.
     var lists: [[[Int]]] {
         (0..<positionCount).map { position in
-            (0..<layerCount).map { layer in experts(position: position, layer: layer).map(Int.init) }
+            (0..<layerCount).map { layer in
+                experts(position: position, layer: layer).filter { $0 != .max }.map(Int.init)
+            }
         }
     }
 }
@@ -260,16 +288,15 @@ extension Console {
                     + Figures.bytes(summary.fullHeadCacheBytesPerToken))
         }
         line("tokens of each expert, from none to the most of the layer:")
+        let width = max(10, summary.layers.map(\.name.count).max() ?? 0)
         for load in summary.layers {
             line(
-                pad("layer \(load.layer)", 10) + "  " + bars(load.tokensPerExpert)
+                pad(load.name, width) + "  " + bars(load.tokensPerExpert)
                     + String(format: "  busiest %.2fx an even share", load.imbalance)
                     + (load.unusedExperts > 0 ? ", \(load.unusedExperts) unused" : ""))
         }
-        if let capacity = summary.expertCapacity {
-            line(
-                "capacity: an expert takes \(capacity) rows of a pass; \(summary.droppedAssignments) assignments were "
-                    + "left out")
+        if let rule = summary.capacityRule {
+            line("capacity: \(rule); \(Figures.count(summary.droppedAssignments)) assignments were left out")
         }
         if let cache = summary.expertCache {
             line(

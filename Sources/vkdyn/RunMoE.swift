@@ -22,8 +22,8 @@ struct RunMoE: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Folder of a model, as Hugging Face publishes it (Mixtral, Qwen2-MoE, DeepSeek-V2 and V3), or "
-                + "prose-mixtral or prose-deepseek, which come with vkdyn.", valueName: "model"))
+            "Folder of a model, as Hugging Face publishes it (Mixtral, Qwen2-MoE, DeepSeek-V2 and V3, Switch "
+                + "Transformers), or prose-mixtral or prose-deepseek, which come with vkdyn.", valueName: "model"))
     var model = "prose-mixtral"
 
     @Option(
@@ -41,8 +41,10 @@ struct RunMoE: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Rows of a prompt's piece that an expert takes, over those of an even spread; those beyond it pass "
-                + "through the residual. Without it no row is left out.", valueName: "factor"))
-    var capacity: Double?
+                + "through the residual. Or none, which leaves no row out, as is the rule but in Switch Transformers, "
+                + "whose experts take a number of a prompt's tokens that their configuration says.",
+            valueName: "factor"))
+    var capacity: CapacityFactor?
 
     @Flag(help: "Leave the run of all experts out.")
     var noDense = false
@@ -53,7 +55,7 @@ struct RunMoE: ParsableCommand {
     @OptionGroup var generation: GenerationFlags
 
     func validate() throws {
-        if let capacity {
+        if case .factor(let capacity) = capacity {
             guard capacity >= 0, capacity.isFinite, capacity <= 1000 else {
                 throw ValidationError("--capacity \(capacity): must be 0 to 1000")
             }
@@ -69,6 +71,23 @@ struct RunMoE: ParsableCommand {
         }
         if generation.json { try found.printJSON() }
         if !found.summary.identical { throw ExitCode(1) }
+    }
+}
+
+/// `1.25`, or `none`.
+enum CapacityFactor: ExpressibleByArgument, Equatable {
+    case factor(Double)
+    /// No row is left out.
+    case none
+
+    init?(argument: String) {
+        if argument == "none" {
+            self = .none
+        } else if let factor = Double(argument) {
+            self = .factor(factor)
+        } else {
+            return nil
+        }
     }
 }
 

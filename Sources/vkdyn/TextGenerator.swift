@@ -31,7 +31,8 @@ struct TextGenerator {
 
     /// - Parameter streams: shows the text as it comes.
     func generate(_ decoder: Decoder, _ prompt: Prompt, streams: Bool) throws -> Generation {
-        var text = HostSpans.measure(.detokenise) { tokenizer.streamingDecoder(after: prompt.tokens) }
+        let before = decoder.encodesPrompt ? [] : prompt.tokens
+        var text = HostSpans.measure(.detokenise) { tokenizer.streamingDecoder(after: before) }
         let generation = try decoder.generate(
             prompt: prompt.tokens,
             options: GenerationOptions(

@@ -5,7 +5,7 @@ import VkdynFormats
 /// `vkdyn run moe` as its users call it.
 @Suite(.serialized) struct MoECommandTests {
     /// The promised JSON, by structures of its own, so that a renamed key fails.
-    private struct Report: Decodable {
+    struct Report: Decodable {
         struct Other: Decodable {
             let identical: Bool?
             let bytesReadPerToken: Double
@@ -35,6 +35,7 @@ import VkdynFormats
         }
         struct Layer: Decodable {
             let layer: Int
+            let stack: String?
             let tokensPerExpert: [Int]
             let imbalance: Double
             let unusedExperts: Int
@@ -44,6 +45,9 @@ import VkdynFormats
             let totalParameters: Int
             let expertCount: Int
             let chosenCount: Int
+            let expertCapacity: Int?
+            let capacityFactor: Double?
+            let droppedAssignments: Int
             let layers: [Layer]
             let expertCache: Cache?
             let cacheBytesPerToken: Int
@@ -108,6 +112,7 @@ import VkdynFormats
             }
         }
         for (index, layer) in found.summary.layers.enumerated() {
+            #expect(layer.stack == nil)
             var counts = [Int](repeating: 0, count: found.summary.expertCount)
             for token in result.experts { for expert in token[index] { counts[expert] += 1 } }
             #expect(layer.tokensPerExpert == counts)

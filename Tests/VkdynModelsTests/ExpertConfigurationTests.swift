@@ -96,7 +96,7 @@ import VkdynModels
     @Test func aCapacityNeedsExperts() throws {
         let folder = try ModelFolder(ModelFixture.path("llama-gqa"))
         let error = #expect(throws: FormatError.self) {
-            _ = try folder.load(on: TestDevices.reference, expertCapacity: 3)
+            _ = try folder.load(on: TestDevices.reference, expertCapacity: .rows(3))
         }
         #expect(error?.description.hasSuffix("model_type: has no experts that could have a capacity") == true)
     }

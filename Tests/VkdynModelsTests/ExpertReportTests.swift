@@ -70,7 +70,7 @@ import VkdynModels
 
     @Test func balanceIsThatOfTheCounts() {
         func layer(_ counts: [Int]) -> ExpertReport.Layer {
-            .init(layer: 0, tokenCounts: counts, prompt: LayerTally(), rounds: LayerTally())
+            .init(layer: 0, stack: .decoder, tokenCounts: counts, prompt: LayerTally(), rounds: LayerTally())
         }
         #expect(layer([5, 5, 5, 5]).imbalance == 1 && abs(layer([5, 5, 5, 5]).evenness - 1) < 1e-12)
         #expect(layer([0, 9, 0]).imbalance == 3 && layer([0, 9, 0]).evenness == 0 && layer([0, 9, 0]).unusedCount == 2)

@@ -59,8 +59,7 @@ import VkdynVulkan
             if measures {
                 _ = try decoder.measureCosts(after: tokens, budgetSeconds: 0) { _ in }
             } else {
-                try decoder.writeState(tokens, .greedy)
-                try decoder.readPrompt(tokens.count) { false }
+                _ = try decoder.begin(tokens, .greedy) { false }
             }
             let before = SequenceWords(try decoder.sequenceState())
             #expect(before.length == UInt32(tokens.count) && before.drafted == 0)

@@ -5,7 +5,7 @@ public import VkdynSchedule
 
 /// The experts of a model's feed-forward layers, and how tokens choose among them, as `config.json` states it: Mixtral
 /// (Jiang et al., arXiv:2401.04088), Qwen2-MoE (Yang et al., arXiv:2407.10671), DeepSeek-V2 (arXiv:2405.04434) and V3
-/// (arXiv:2412.19437).
+/// (arXiv:2412.19437), Switch Transformers (Fedus et al., arXiv:2101.03961).
 public struct ExpertConfiguration: Sendable, Equatable {
     /// How a checkpoint calls the tensors of a layer, below the layer's own name.
     public enum Naming: Sendable, Equatable {
@@ -13,7 +13,19 @@ public struct ExpertConfiguration: Sendable, Equatable {
         case blockSparse
         /// `mlp.gate`, `mlp.experts.N.{gate_proj,up_proj,down_proj}`, and the shared expert under its name.
         case mlp(shared: String)
+        /// `mlp.router.classifier`, `mlp.experts.expert_N.{wi,wo}`.
+        case switchTransformers
     }
+
+    /// What an expert, or a dense feed-forward, does between its two products.
+    public enum Inner: Sendable, Equatable {
+        /// The first product is a gate, which goes through SiLU, and what it multiplies.
+        case gatedBySiLU
+        case activation(Activation)
+    }
+
+    /// The stacks of layers that a model may have; layers are numbered in each from 0.
+    public enum Stack: String, Sendable, Codable { case encoder, decoder }
 
     /// Experts that tokens choose from.
     public var count: Int
@@ -21,9 +33,14 @@ public struct ExpertConfiguration: Sendable, Equatable {
     public var chosenCount: Int
     /// Inner width of an expert.
     public var width: Int
-    /// The layers that have experts, ascending; the others have one dense feed-forward.
+    /// The layers of the decoder that have experts, ascending; the others have one dense feed-forward.
     public var layers: [Int]
+    /// Those of the encoder, which are counted before the decoder's; nil for a model that has none.
+    public var encoderLayers: [Int]?
     public var naming: Naming
+    public var inner = Inner.gatedBySiLU
+    /// Whether the router adds a bias, with which it also weighs.
+    public var hasRouterBias = false
     public var score: Route.Score
     /// Whether experts are chosen by score and a bias that was learned for balance.
     public var hasChoiceBias: Bool
@@ -42,31 +59,35 @@ public struct ExpertConfiguration: Sendable, Equatable {
     /// shared expert) alone (Fedus et al., arXiv:2101.03961). nil drops none, which is how published decoders run: a
     /// capacity makes a row's bits depend on the rows before it in its pass.
     public var capacity: Int?
+    /// Of an encoder's pass, in place of `capacity`: ⌊tokens / experts · factor⌋ tokens, at least one.
+    public var capacityFactor: Double?
 
     /// - Returns: nil for a configuration without experts.
     /// - Throws: `FormatError` naming the field that is wrong.
     public init?(_ config: ConfigObject) throws(FormatError) {
-        let layerCount = try config.integer("num_hidden_layers")
         switch try config.string("model_type") {
-        case "mixtral": try self.init(mixtral: config, layerCount)
-        case "qwen2_moe": try self.init(qwen: config, layerCount)
+        case "mixtral": try self.init(mixtral: config)
+        case "qwen2_moe": try self.init(qwen: config)
         case "deepseek_v2", "deepseek_v3":
             guard config.contains("n_routed_experts") else { return nil }
-            try self.init(deepSeek: config, layerCount)
+            try self.init(deepSeek: config)
+        case "switch_transformers": try self.init(switchTransformers: config)
         default: return nil
         }
-        if layers.isEmpty { return nil }
+        if layerCount == 0 { return nil }
         try check(config)
     }
 
-    private init(mixtral config: ConfigObject, _ layerCount: Int) throws(FormatError) {
+    private init(mixtral config: ConfigObject) throws(FormatError) {
+        let layerCount = try config.integer("num_hidden_layers")
         self.init(
             count: try config.integer("num_local_experts"), chosenCount: try config.integer("num_experts_per_tok"),
             width: try config.integer("intermediate_size"), layers: Array(0..<layerCount), naming: .blockSparse,
             normalisation: .sum)
     }
 
-    private init(qwen config: ConfigObject, _ layerCount: Int) throws(FormatError) {
+    private init(qwen config: ConfigObject) throws(FormatError) {
+        let layerCount = try config.integer("num_hidden_layers")
         let step = try config.integer("decoder_sparse_step", default: 1)
         let dense = Set(try config.optionalIntegers("mlp_only_layers", in: 0...layerCount - 1) ?? [])
         self.init(
@@ -88,7 +109,8 @@ public struct ExpertConfiguration: Sendable, Equatable {
 
     private enum ScoringFunction: String, CaseIterable { case softmax, sigmoid }
 
-    private init(deepSeek config: ConfigObject, _ layerCount: Int) throws(FormatError) {
+    private init(deepSeek config: ConfigObject) throws(FormatError) {
+        let layerCount = try config.integer("num_hidden_layers")
         let isThird = try config.string("model_type") == "deepseek_v3"
         let firstSparse = try config.integer("first_k_dense_replace", in: 0...Int(Int32.max), default: 0)
         let frequency = try config.integer("moe_layer_freq", default: 1)
@@ -113,6 +135,25 @@ public struct ExpertConfiguration: Sendable, Equatable {
         groupCount = try config.optionalInteger("n_group") ?? 1
         keptGroupCount = try config.optionalInteger("topk_group") ?? groupCount
         groupScore = method == .noAuxiliaryLoss ? .twoLargest : .largest
+    }
+
+    private init(switchTransformers config: ConfigObject) throws(FormatError) {
+        let encoderLayerCount = try config.integer("num_layers")
+        let decoderLayerCount = try config.optionalInteger("num_decoder_layers") ?? encoderLayerCount
+        // transformers derives the step from the number of sparse layers, and keeps one that the file has.
+        func layers(_ name: String, of count: Int) throws(FormatError) -> [Int] {
+            let sparse = try config.integer("num_sparse_\(name)_layers", in: 0...Int(Int32.max), default: 3)
+            let derived = sparse > 0 ? count / sparse : count
+            let step = try config.optionalInteger("\(name)_sparse_step", in: 0...Int(Int32.max)) ?? derived
+            return step == 0 ? [] : (0..<count).filter { $0 % step == 1 || step == 1 }
+        }
+        self.init(
+            count: try config.integer("num_experts"), chosenCount: 1, width: try config.integer("d_ff"),
+            layers: try layers("decoder", of: decoderLayerCount), naming: .switchTransformers, normalisation: .none)
+        encoderLayers = try layers("encoder", of: encoderLayerCount)
+        inner = .activation(try Activation(config, "dense_act_fn", default: "relu"))
+        hasRouterBias = try config.boolean("router_bias", default: false)
+        capacity = try config.integer("expert_capacity", default: 64)
     }
 
     private init(
@@ -155,12 +196,43 @@ public struct ExpertConfiguration: Sendable, Equatable {
         }
         guard width % 4 == 0, sharedWidth % 4 == 0 else {
             throw config.error(
-                "moe_intermediate_size", "widths are to be multiples of 4; found \(width), shared \(sharedWidth)")
+                naming == .switchTransformers ? "d_ff" : "moe_intermediate_size",
+                "widths are to be multiples of 4; found \(width), shared \(sharedWidth)")
         }
     }
 
-    /// The layer's number among those that have experts, or nil.
-    func ordinal(ofLayer layer: Int) -> Int? { layers.firstIndex(of: layer) }
+    /// Layers with experts, of encoder and decoder.
+    public var layerCount: Int { (encoderLayers?.count ?? 0) + layers.count }
+
+    /// Every layer with experts: the stack that it is in, and its number there.
+    public var allLayers: [(stack: Stack, layer: Int)] {
+        (encoderLayers ?? []).map { (.encoder, $0) } + layers.map { (.decoder, $0) }
+    }
+
+    /// The layer's number among all that have experts, or nil.
+    func ordinal(ofLayer layer: Int, in stack: Stack) -> Int? {
+        allLayers.firstIndex { $0.stack == stack && $0.layer == layer }
+    }
+
+    /// Whether a pass over so many rows may leave some without an expert: each has an expert once at most.
+    public func mayDrop(rows: Int) -> Bool { capacity.map { $0 < rows } ?? false }
+
+    /// The most tokens that an expert takes of a prompt that an encoder reads; nil for all.
+    func capacity(ofPrompt tokens: Int) -> Int? {
+        guard let capacityFactor else { return capacity }
+        return max(1, Int(Double(tokens) / Double(count) * capacityFactor))
+    }
+
+    /// Puts a capacity in the place of the configuration's.
+    mutating func limit(_ limit: ExpertCapacity) {
+        switch limit {
+        case .unlimited: (capacity, capacityFactor) = (nil, nil)
+        case .rows(let rows): (capacity, capacityFactor) = (rows, nil)
+        case .factor(let factor):
+            precondition(encoderLayers != nil, "only an encoder reads a prompt as a whole")
+            capacityFactor = factor
+        }
+    }
 
     /// What `DecoderPass.everyExpert` asks for, [rows, count]: the numbers of all experts, for each of up to `rows`
     /// rows.
@@ -170,10 +242,22 @@ public struct ExpertConfiguration: Sendable, Equatable {
     }
 
     /// Elements of one expert's matrices.
-    public func parametersPerExpert(modelWidth: Int) -> Int { 3 * width * modelWidth }
+    public func parametersPerExpert(modelWidth: Int) -> Int {
+        (inner == .gatedBySiLU ? 3 : 2) * width * modelWidth
+    }
 
     /// Elements of the matrices of experts that a token does not choose, in all layers.
     func unchosenParameterCount(modelWidth: Int) -> Int {
-        layers.count * (count - chosenCount) * parametersPerExpert(modelWidth: modelWidth)
+        layerCount * (count - chosenCount) * parametersPerExpert(modelWidth: modelWidth)
     }
+}
+
+/// How many rows an expert is to take, where a configuration's own rule is not wanted.
+public enum ExpertCapacity: Sendable, Equatable {
+    /// All: no row is left out.
+    case unlimited
+    /// The most of a pass.
+    case rows(Int)
+    /// Of a prompt that an encoder reads: ⌊tokens / experts · factor⌋, at least one (Fedus et al., arXiv:2101.03961).
+    case factor(Double)
 }

@@ -11,7 +11,7 @@ struct ExpertFeedForward: Sendable {
     let router: Linear
     /// [experts].
     let choiceBias: Buffer?
-    /// One for each expert, or for each slot of the cache.
+    /// One for each expert, or for each slot of the cache; up alone where nothing is gated.
     let gateAndUp: LinearStack
     let down: LinearStack
     /// nil where all experts lie in memory.
@@ -30,11 +30,12 @@ struct ExpertFeedForward: Sendable {
     ) -> Buffer {
         let rows = pass.rows
         let (c, k, width) = (configuration, configuration.chosenCount, down.columns)
+        let capacity = pass.expertCapacity ?? c.capacity
         let (chosen, weights) = recordChoice(&recording, source, rows: rows)
         let groups: ExpertGroups
         let positions: Buffer
         if let everyExpert = pass.everyExpert {
-            precondition(c.capacity == nil, "a capacity drops what a run of all experts computes")
+            precondition(!c.mayDrop(rows: rows.capacity), "a capacity drops what a run of all experts computes")
             groups = ExpertGroups(
                 into: &recording, experts: everyExpert, chosenCount: c.count, expertCount: c.count,
                 offsets: cache?.layer(ordinal).offsets, rows: rows)
@@ -45,7 +46,7 @@ struct ExpertFeedForward: Sendable {
                 .init(rowCapacity: UInt32(rows.capacity), width: UInt32(c.count), k: UInt32(k)), rows: rows)
         } else {
             groups = ExpertGroups(
-                into: &recording, experts: chosen, chosenCount: k, expertCount: c.count, capacity: c.capacity,
+                into: &recording, experts: chosen, chosenCount: k, expertCount: c.count, capacity: capacity,
                 offsets: cache?.layer(ordinal).offsets, rows: rows)
             positions = groups.positionOfAssignment
         }
@@ -70,8 +71,8 @@ struct ExpertFeedForward: Sendable {
     ) -> Buffer {
         guard let cache else {
             let both = gateAndUp.record(into: &recording, "experts_gate_up", source, of: .rows, groups: groups)
-            let gated = recording.gated(both, width: configuration.width, rows: groups.positions)
-            return down.record(into: &recording, "experts_down", gated, of: .positions, groups: groups)
+            let inner = recording.inner(both, configuration.inner, width: configuration.width, rows: groups.positions)
+            return down.record(into: &recording, "experts_down", inner, of: .positions, groups: groups)
         }
         // A wave leaves the rows of the others as they are: those before have been, those after will be.
         let places = groups.positions.capacity
@@ -84,9 +85,10 @@ struct ExpertFeedForward: Sendable {
                 recording.pause("experts") { () throws(DeviceError) in try cache.provide(layer: ordinal, wave: wave) }
                 _ = gateAndUp.record(
                     into: &recording, "experts_gate_up", source, of: .rows, groups: groups, slots: slots, result: both)
-                let gated = recording.gated(both, width: configuration.width, rows: groups.positions)
+                let inner = recording.inner(
+                    both, configuration.inner, width: configuration.width, rows: groups.positions)
                 _ = down.record(
-                    into: &recording, "experts_down", gated, of: .positions, groups: groups, slots: slots,
+                    into: &recording, "experts_down", inner, of: .positions, groups: groups, slots: slots,
                     result: outputs)
             }
         }

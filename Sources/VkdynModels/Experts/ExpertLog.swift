@@ -5,21 +5,25 @@ public import VkdynSchedule
 /// Which experts a sequence's tokens went to, and what that took, on a device: every pass adds to it, and the host
 /// reads it once, at the end.
 public struct ExpertLog: Sendable {
-    /// By position, expert layer and slot, [capacity, layerCount · chosenCount].
+    /// By position, expert layer and slot, [capacity, layerCount · chosenCount]. An encoder's positions are those of
+    /// the prompt, the decoder's those of what it reads: each stack of layers has its own columns.
     let choices: Buffer
     /// Counts of each expert layer, [layerCount, 4], as `TallyExperts` states them.
     let tally: Buffer
     /// Layers that have experts.
     public let layerCount: Int
+    /// The first of them that are an encoder's.
+    public let encoderLayerCount: Int
     /// Experts of a token.
     public let chosenCount: Int
     /// Positions.
     public let capacity: Int
 
     init(
-        device: any Device, layerCount: Int, chosenCount: Int, capacity: Int, label: String
+        device: any Device, layerCount: Int, encoderLayerCount: Int = 0, chosenCount: Int, capacity: Int, label: String
     ) throws(DeviceError) {
         self.layerCount = layerCount
+        self.encoderLayerCount = encoderLayerCount
         self.chosenCount = chosenCount
         self.capacity = capacity
         choices = try device.makeBuffer(
@@ -43,11 +47,12 @@ public struct ExpertLog: Sendable {
     /// What was logged so far, in one readback.
     /// - Parameters:
     ///   - positions: of the sequence, from its first token on.
+    ///   - encoded: tokens of the prompt that an encoder has read, which the trace begins with.
     ///   - promptTallies: what the passes over the prompt took, as `readTallies` gave it after them.
     public func read(
-        from device: any Device, positions: Int, promptTallies: [LayerTally]
+        from device: any Device, positions: Int, encoded: Int = 0, promptTallies: [LayerTally]
     ) throws(DeviceError) -> ExpertTrace {
-        let count = min(positions, capacity)
+        let count = min(max(positions, encoded), capacity)
         let parts = try device.read([
             BufferPart(choices, byteRange: 0..<count * layerCount * chosenCount * 4),
             BufferPart(tally, byteRange: 0..<tally.byteCount),
@@ -58,8 +63,26 @@ public struct ExpertLog: Sendable {
             }
         }
         return ExpertTrace(
-            layerCount: layerCount, chosenCount: chosenCount, choices: words(parts[0]), prompt: promptTallies,
+            layerCount: layerCount, chosenCount: chosenCount,
+            choices: byToken(words(parts[0]), positions: min(positions, count), encoded: min(encoded, count)),
+            prompt: promptTallies,
             rounds: zip(Self.tallies(words(parts[1])), promptTallies).map { $0 - $1 })
+    }
+
+    /// Puts an encoder's tokens before the decoder's; each has no experts in the other's layers.
+    private func byToken(_ choices: [UInt32], positions: Int, encoded: Int) -> [UInt32] {
+        let (width, encoderWidth) = (layerCount * chosenCount, encoderLayerCount * chosenCount)
+        var result: [UInt32] = []
+        result.reserveCapacity((encoded + positions) * width)
+        for position in 0..<encoded {
+            result += choices[position * width..<position * width + encoderWidth]
+            result += [UInt32](repeating: .max, count: width - encoderWidth)
+        }
+        for position in 0..<positions {
+            result += [UInt32](repeating: .max, count: encoderWidth)
+            result += choices[position * width + encoderWidth..<(position + 1) * width]
+        }
+        return result
     }
 
     private static func tallies(_ words: [UInt32]) -> [LayerTally] {
@@ -105,13 +128,13 @@ public struct LayerTally: Sendable, Hashable, Codable {
     }
 }
 
-/// A sequence's experts, read back.
+/// A sequence's experts, read back. Its tokens are those that the model read; those that an encoder did come first.
 public struct ExpertTrace: Sendable, Equatable, Codable {
     /// Layers that have experts.
     public let layerCount: Int
     /// Experts of a token.
     public let chosenCount: Int
-    /// [positions, layerCount, chosenCount], in descending score; `UInt32.max` where no pass has been.
+    /// [tokens, layerCount, chosenCount], in descending score; `UInt32.max` where no pass has been.
     public let choices: [UInt32]
     /// What the passes over the prompt took, all but its last token, by expert layer.
     public let prompt: [LayerTally]

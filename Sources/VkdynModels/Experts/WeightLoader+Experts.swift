@@ -7,36 +7,43 @@ extension WeightLoader {
     /// The experts of one layer.
     /// - Parameters:
     ///   - prefix: the layer's name with its dot, as in `model.layers.3.`.
-    ///   - layer: its number in the model; one of the configuration's.
+    ///   - layer: its number in its stack; one of the configuration's.
     ///   - width: the model's.
     mutating func experts(
-        _ c: ExpertConfiguration, prefix: String, layer: Int, width: Int
+        _ c: ExpertConfiguration, prefix: String, layer: Int, stack: ExpertConfiguration.Stack = .decoder, width: Int
     ) throws -> ExpertFeedForward {
-        guard let ordinal = c.ordinal(ofLayer: layer) else { preconditionFailure("layer \(layer) has no experts") }
+        guard let ordinal = c.ordinal(ofLayer: layer, in: stack) else {
+            preconditionFailure("layer \(layer) of the \(stack) has no experts")
+        }
         let root: String
-        let names: (gate: String, up: String, down: String)
+        var (gate, expert) = ("gate", "experts.")
+        let names: (inner: [String], down: String)
         switch c.naming {
-        case .blockSparse: (root, names) = (prefix + "block_sparse_moe.", ("w1", "w3", "w2"))
-        case .mlp: (root, names) = (prefix + "mlp.", ("gate_proj", "up_proj", "down_proj"))
+        case .blockSparse: (root, names) = (prefix + "block_sparse_moe.", (["w1", "w3"], "w2"))
+        case .mlp: (root, names) = (prefix + "mlp.", (["gate_proj", "up_proj"], "down_proj"))
+        case .switchTransformers:
+            (root, names) = (prefix + "mlp.", (["wi"], "wo"))
+            (gate, expert) = ("router.classifier", "experts.expert_")
         }
         // Which experts a token has follows from small differences: the router stays as the checkpoint has it.
         let router = try linear(
-            [root + "gate"], inputs: width, outputs: [c.count], hasBias: false, keepsType: true, label: root + "gate")
+            [root + gate], inputs: width, outputs: [c.count], hasBias: c.hasRouterBias, keepsType: true,
+            label: root + gate)
         let bias = c.hasChoiceBias
             ? try vector(root + "gate.e_score_correction_bias", count: c.count, label: root + "gate.bias") : nil
         let matrices = ExpertMatrices(
-            checkpoint: checkpoint, root: root + "experts.", gate: names.gate, up: names.up, down: names.down,
-            width: width, innerWidth: c.width)
+            checkpoint: checkpoint, root: root + expert, inner: names.inner, down: names.down, width: width,
+            innerWidth: c.width)
         let gateAndUp: LinearStack
         let down: LinearStack
         let cache = try expertCacheBytes.map { try expertCache(c, matrices, ordinal: ordinal, bytes: $0) }
         if let cache {
             (gateAndUp, down) = (cache.gateAndUp, cache.down)
         } else {
-            gateAndUp = try stack(count: c.count, label: root + "experts.gate_up") { _, expert in
+            gateAndUp = try self.stack(count: c.count, label: root + "experts.gate_up") { _, expert in
                 try matrices.gateAndUp(expert)
             }
-            down = try stack(count: c.count, label: root + "experts.down") { _, expert in try matrices.down(expert) }
+            down = try self.stack(count: c.count, label: root + "experts.down") { _, expert in try matrices.down(expert) }
         }
         var shared: GatedFeedForward?
         var sharedGate: Linear?
@@ -60,7 +67,7 @@ extension WeightLoader {
         for expert in 0..<c.count {
             for matrix in try matrices.gateAndUp(expert) + matrices.down(expert) { try tally(matrix) }
         }
-        if let expertCache = expertCaches {
+        if let expertCache {
             expertCache.add(matrices, layer: ordinal)
             return expertCache
         }
@@ -71,13 +78,13 @@ extension WeightLoader {
             throw first.down[0].error(
                 "is of an expert that takes \(expertBytes) bytes, more than the \(bytes) of the expert cache")
         }
-        let slotCount = min(bytes / expertBytes, c.count * c.layers.count)
+        let slotCount = min(bytes / expertBytes, c.count * c.layerCount)
         let cache = try ExpertCache(
             gateAndUp: try slots(count: slotCount, like: first.gateAndUp, type: type, label: "expert_cache.gate_up"),
             down: try slots(count: slotCount, like: first.down, type: type, label: "expert_cache.down"),
-            layerCount: c.layers.count, expertCount: c.count, type: type, device: device)
+            layerCount: c.layerCount, expertCount: c.count, type: type, device: device)
         cache.add(matrices, layer: ordinal)
-        expertCaches = cache
+        expertCache = cache
         return cache
     }
 }
@@ -85,20 +92,21 @@ extension WeightLoader {
 /// Where one layer's experts lie in a checkpoint.
 struct ExpertMatrices: Sendable {
     let checkpoint: any WeightSource
-    /// With its dot.
+    /// All that is before an expert's number.
     let root: String
-    let gate: String
-    let up: String
+    /// Gate and up, or up alone.
+    let inner: [String]
     let down: String
     /// Of the model.
     let width: Int
     let innerWidth: Int
 
     func gateAndUp(_ expert: Int) throws(FormatError) -> [TensorView] {
-        [
-            try checkpoint.tensor("\(root)\(expert).\(gate).weight", shape: [innerWidth, width]),
-            try checkpoint.tensor("\(root)\(expert).\(up).weight", shape: [innerWidth, width]),
-        ]
+        var matrices: [TensorView] = []
+        for name in inner {
+            matrices.append(try checkpoint.tensor("\(root)\(expert).\(name).weight", shape: [innerWidth, width]))
+        }
+        return matrices
     }
 
     func down(_ expert: Int) throws(FormatError) -> [TensorView] {

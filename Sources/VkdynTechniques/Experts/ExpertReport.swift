@@ -6,8 +6,9 @@ public import VkdynModels
 public struct ExpertReport: Sendable, Equatable, Codable {
     /// One layer that has experts.
     public struct Layer: Sendable, Equatable, Codable {
-        /// Its number in the model.
+        /// Its number in its stack.
         public let layer: Int
+        public let stack: ExpertConfiguration.Stack
         /// Tokens that each expert had, [experts], of those that stayed in the text.
         public let tokenCounts: [Int]
         /// What the passes over the prompt, all but its last token, took.
@@ -53,13 +54,13 @@ public struct ExpertReport: Sendable, Equatable, Codable {
     public init(
         _ trace: ExpertTrace, configuration: ExpertConfiguration, expertBytes: Int, generatedTokens: Int
     ) {
-        precondition(trace.layerCount == configuration.layers.count, "a trace of another model")
+        precondition(trace.layerCount == configuration.layerCount, "a trace of another model")
         self.trace = trace
         self.expertBytes = expertBytes
         self.generatedTokens = generatedTokens
         expertCount = configuration.count
         chosenCount = configuration.chosenCount
-        layers = configuration.layers.enumerated().map { ordinal, layer in
+        layers = configuration.allLayers.enumerated().map { ordinal, place in
             var counts = [Int](repeating: 0, count: configuration.count)
             for position in 0..<trace.positionCount {
                 for expert in trace.experts(position: position, layer: ordinal) where expert < counts.count {
@@ -67,11 +68,11 @@ public struct ExpertReport: Sendable, Equatable, Codable {
                 }
             }
             return Layer(
-                layer: layer, tokenCounts: counts, prompt: trace.prompt[ordinal], rounds: trace.rounds[ordinal])
+                layer: place.layer, stack: place.stack, tokenCounts: counts, prompt: trace.prompt[ordinal], rounds: trace.rounds[ordinal])
         }
     }
 
-    /// Tokens of the text that were read: all but the last.
+    /// Tokens that were read: all but the last.
     public var tokenCount: Int { trace.positionCount }
 
     /// The experts of a token, in descending score.

@@ -19,7 +19,8 @@ public final class Decoder: @unchecked Sendable {
         /// Prompt tokens read in one submit; nil lets the target's size decide.
         public var prefillLength: Int?
         /// Computes all of the target's experts for every row, and gives the same bits: to time what choosing saves.
-        /// Not with a capacity, which drops what this computes.
+        /// Not with a capacity that a pass may exceed, which drops what this computes. The pass of an encoder, which is
+        /// no round, stays as it is.
         public var computesAllExperts: Bool
 
         public init(
@@ -46,6 +47,8 @@ public final class Decoder: @unchecked Sendable {
     private let prefillLength: Int
     private var prefills: [(isDraft: Bool, plan: any PreparedPlan)] = []
     private var rounds: [Int: any PreparedPlan] = [:]
+    /// Passes of the target's encoder, by how many tokens an expert takes; nil is all.
+    private var encodings: [Int?: any PreparedPlan] = [:]
     /// Every plan made so far, for tests that check them.
     public private(set) var plans: [Plan] = []
 
@@ -80,8 +83,9 @@ public final class Decoder: @unchecked Sendable {
                 .f32, count: rowCapacity * target.vocabularySize, placement: .device, label: "logits"))
         var everyExpert: Buffer?
         if configuration.computesAllExperts, let experts = target.experts {
-            precondition(experts.capacity == nil, "a capacity drops what a run of all experts computes")
-            everyExpert = try experts.everyExpert(device: device, rows: max(rowCapacity, prefillLength))
+            let rows = Self.largestPass(of: target, rounds: rowCapacity, prefills: prefillLength)
+            precondition(!experts.mayDrop(rows: rows), "a capacity drops what a run of all experts computes")
+            everyExpert = try experts.everyExpert(device: device, rows: rows)
         }
         var stopsByConfidence = false
         if case .confidence = configuration.schedule { stopsByConfidence = true }
@@ -94,11 +98,24 @@ public final class Decoder: @unchecked Sendable {
     /// Prepares every plan that a generation may need, so that none is made while one runs.
     public func prepare() throws(DeviceError) {
         try preparePrefills()
+        // A capacity that follows from the prompt is known with the prompt.
+        let experts = recorder.target.experts
+        if experts?.capacityFactor == nil { _ = try encoding(expertCapacity: experts?.capacity) }
         for length in 0...maximumDraftLength { _ = try round(draftLength: length) }
     }
 
     /// The most prompt tokens that are read in one submit, where nothing else was asked for.
     public static let largestPrefillLength = 64
+
+    /// Rows of the largest pass of a target's decoder. What an encoder has read is no prompt of the decoder.
+    public static func largestPass(
+        of target: any DecoderModel, rounds: Int = 1, prefills: Int = largestPrefillLength
+    ) -> Int {
+        target.encoder == nil ? max(rounds, prefills) : rounds
+    }
+
+    /// Whether the prompt is read by an encoder, so that what is generated is a text of its own.
+    public var encodesPrompt: Bool { recorder.target.encoder != nil }
 
     /// Prompt tokens that a slow GPU (some 0.5 TFLOP/s) reads in less than half a second, after which watchdogs reset
     /// it: at most 64, at least 1.
@@ -122,8 +139,7 @@ public final class Decoder: @unchecked Sendable {
         telemetry.promptTokens = prompt.count
         let clock = ContinuousClock()
         let start = clock.now
-        try writeState(prompt, choice)
-        try readPrompt(prompt.count, isCancelled)
+        let text = try begin(prompt, choice, isCancelled)
         telemetry.prefillSeconds = (clock.now - start).seconds
         let experts = recorder.targetCache.experts
         let promptTallies = try experts?.readTallies(from: device) ?? []
@@ -142,7 +158,7 @@ public final class Decoder: @unchecked Sendable {
                 reason = .cancelled
                 break
             }
-            let length = prompt.count + tokens.count
+            let length = text.count + tokens.count
             let draftLength = HostSpans.measure(.sample, "draft length") {
                 configuration.draft == nil
                     ? 0 : schedule.next(room: room - tokens.count, draftRoom: draftContext - length)
@@ -178,7 +194,8 @@ public final class Decoder: @unchecked Sendable {
             finalLogits: tokens.isEmpty ? [] : try logits(row: lastRow),
             // The last token was chosen, and not read.
             experts: try experts?.read(
-                from: device, positions: prompt.count + max(tokens.count, 1) - 1, promptTallies: promptTallies))
+                from: device, positions: text.count + max(tokens.count, 1) - 1,
+                encoded: encodesPrompt ? prompt.count : 0, promptTallies: promptTallies))
     }
 
     // MARK: Parts
@@ -197,9 +214,23 @@ public final class Decoder: @unchecked Sendable {
         }
     }
 
-    func writeState(_ prompt: [Int], _ choice: TokenChoice) throws(DeviceError) {
-        try device.write(SequenceState(length: UInt32(prompt.count)), to: buffers.state)
-        try device.write(prompt.map(UInt32.init), to: buffers.tokens)
+    /// Reads a prompt, all but the last token of what the decoder goes on with.
+    /// - Returns: what the decoder goes on with: the prompt, or what a text begins with after an encoder has read it.
+    func begin(_ prompt: [Int], _ choice: TokenChoice, _ isCancelled: () -> Bool) throws(DeviceError) -> [Int] {
+        let encoder = recorder.target.encoder
+        let text = encoder.map { [$0.startToken] } ?? prompt
+        try writeState(text, choice)
+        if let encoder, let place = recorder.targetCache.prompt {
+            try place.write(prompt, on: device)
+            try encoding(expertCapacity: encoder.expertCapacity(ofPrompt: prompt.count))?.run()
+        }
+        try readPrompt(text.count, isCancelled)
+        return text
+    }
+
+    private func writeState(_ text: [Int], _ choice: TokenChoice) throws(DeviceError) {
+        try device.write(SequenceState(length: UInt32(text.count)), to: buffers.state)
+        try device.write(text.map(UInt32.init), to: buffers.tokens)
         try recorder.targetCache.experts?.clear(on: device)
         var parameters = SamplingParameters(temperature: 1, topP: 1)
         if case .sampled(let sampling, _) = choice {
@@ -213,7 +244,7 @@ public final class Decoder: @unchecked Sendable {
         try device.write(parameters, to: buffers.sampling)
     }
 
-    func readPrompt(_ count: Int, _ isCancelled: () -> Bool) throws(DeviceError) {
+    private func readPrompt(_ count: Int, _ isCancelled: () -> Bool) throws(DeviceError) {
         try preparePrefills()
         // A prompt that a draft has no positions for leaves the draft out of this generation.
         for prefill in prefills where !prefill.isDraft || count <= draftContext {
@@ -228,7 +259,8 @@ public final class Decoder: @unchecked Sendable {
 
     private func preparePrefills() throws(DeviceError) {
         guard prefills.isEmpty else { return }
-        var roles = [false]
+        // A decoder with an encoder begins with one token, which is the first round's.
+        var roles = encodesPrompt ? [] : [false]
         if case .model = configuration.draft { roles.append(true) }
         for isDraft in roles {
             let plan = try prepare(isDraft ? "draft_prefill" : "prefill") {
@@ -236,6 +268,15 @@ public final class Decoder: @unchecked Sendable {
             }
             prefills.append((isDraft, plan))
         }
+    }
+
+    /// The pass of the target's encoder over the prompt; nil for a target without one.
+    private func encoding(expertCapacity: Int?) throws(DeviceError) -> (any PreparedPlan)? {
+        guard let encoder = recorder.target.encoder else { return nil }
+        if let plan = encodings[expertCapacity] { return plan }
+        let plan = try prepare("encoder") { recorder.encoding(encoder, expertCapacity: expertCapacity) }
+        encodings[expertCapacity] = plan
+        return plan
     }
 
     private func round(draftLength: Int) throws(DeviceError) -> any PreparedPlan {

@@ -32,6 +32,15 @@ struct RoundRecorder {
 
     // MARK: Recordings
 
+    /// Reads the prompt that is in the target's cache with the target's encoder.
+    func encoding(_ encoder: any PromptEncoder, expertCapacity: Int?) -> Recording {
+        var recording = Recording()
+        recording.scope("prompt") {
+            encoder.recordPrompt(into: &$0, cache: targetCache, expertCapacity: expertCapacity)
+        }
+        return recording
+    }
+
     /// Reads up to `capacity` committed tokens into a model's cache, all but the last token of the sequence.
     func prefill(draft isDraft: Bool, capacity: Int) -> Recording {
         var recording = Recording()

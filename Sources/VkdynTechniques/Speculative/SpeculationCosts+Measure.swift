@@ -57,8 +57,7 @@ extension Decoder {
         guard room > maximumDraftLength else {
             throw GenerationError.promptTooLong(tokens: tokens.count, contextLength: min(context, draftContext))
         }
-        try writeState(tokens, .greedy)
-        try readPrompt(tokens.count, { false })
+        let text = try begin(tokens, .greedy, { false })
         let start = try sequenceState()
 
         var parts = try timedParts()
@@ -66,7 +65,7 @@ extension Decoder {
         // The first run compiles and touches all memory.
         for (index, part) in parts.enumerated() {
             try progress(0.5 * Double(index) / Double(parts.count))
-            try restore(start, tokens, drafted: part.drafted)
+            try restore(start, text, drafted: part.drafted)
             try part.plan.run()
         }
         let begin = clock.now
@@ -74,7 +73,7 @@ extension Decoder {
         while turn < Self.fewestTurns || (turn < Self.mostTurns && (clock.now - begin).seconds < budgetSeconds) {
             for position in parts.indices {
                 let index = turn % 2 == 0 ? position : parts.count - 1 - position
-                try restore(start, tokens, drafted: parts[index].drafted)
+                try restore(start, text, drafted: parts[index].drafted)
                 let seconds = try clock.measure { try parts[index].plan.run() }.seconds
                 parts[index].seconds = min(parts[index].seconds, seconds)
                 let turns = Double(turn) + Double(position) / Double(parts.count)
@@ -83,7 +82,7 @@ extension Decoder {
             }
             turn += 1
         }
-        try restore(start, tokens, drafted: 0)
+        try restore(start, text, drafted: 0)
         try progress(1)
         return costs(of: parts, contextLength: tokens.count)
     }

@@ -62,6 +62,10 @@ public struct SpeculativeFolders: Sendable {
             try VocabularyCheck.requireEqual(target: tokenizer, draft: try Tokenizer(folder: draft.path))
         }
         let sizes = try [target, draft].map { try $0.config.root.integer("vocab_size") }
+        // A draft goes on with the target's text, which an encoder's decoder does not.
+        guard try draft.config.root.string("model_type") != "switch_transformers" else {
+            throw draft.config.root.error("model_type", "is of an encoder and a decoder, which cannot draft")
+        }
         guard sizes[0] == sizes[1] else {
             throw draft.config.root.error("vocab_size", "is \(sizes[1]), expected the target's \(sizes[0])")
         }
@@ -80,13 +84,14 @@ public struct SpeculativeFolders: Sendable {
     /// - Parameters:
     ///   - weightType: storage of matrices on the device; nil keeps each checkpoint's own.
     ///   - contextLimit: positions to provide for, when fewer than a model allows.
-    ///   - expertCapacity: the most rows of a pass that an expert of the target takes; nil for all.
+    ///   - expertCapacity: how many rows an expert of the target takes; nil for the configuration's rule.
     ///   - expertCacheBytes: memory for the target's experts, which then come as they are needed; nil for all.
     ///   - progress: called after every tensor; what it throws ends the loading.
     /// - Throws: `FormatError` naming file and tensor, `DeviceError`, and what `progress` throws.
     public func load(
-        on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil, expertCapacity: Int? = nil,
-        expertCacheBytes: Int? = nil, progress: @escaping (LoadProgress) throws -> Void = { _ in }
+        on device: any Device, weightType: ElementType? = nil, contextLimit: Int? = nil,
+        expertCapacity: ExpertCapacity? = nil, expertCacheBytes: Int? = nil,
+        progress: @escaping (LoadProgress) throws -> Void = { _ in }
     ) throws -> SpeculativePair {
         let targetBytes = Self.byteCount(target)
         let totalBytes = targetBytes + (draft.map(Self.byteCount) ?? 0)
