@@ -62,8 +62,8 @@ import Testing
 
     @Test func aTokenizerOfAnUnknownKind() throws {
         let folder = try Scratch(copying: shippedTarget)
-        try folder.replace("tokenizer.json", "\"type\": \"BPE\"", "\"type\": \"Unigram\"")
-        try expectRefusal(speculative(folder.path), naming: "tokenizer.json", "Unigram")
+        try folder.replace("tokenizer.json", "\"type\": \"BPE\"", "\"type\": \"WordPiece\"")
+        try expectRefusal(speculative(folder.path), naming: "tokenizer.json", "WordPiece")
     }
 
     @Test func aDraftOfAnotherVocabulary() throws {

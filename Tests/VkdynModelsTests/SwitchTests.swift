@@ -283,6 +283,34 @@ import VkdynVulkan
         Dictionary(grouping: experts) { $0 }.values.reduce(0) { $0 + max(0, $1.count - capacity) }
     }
 
+    @Test func aRoutersBiasChoosesToo() throws {
+        let device = TestDevices.reference
+        var tensors = routers(0)
+        for name in [Self.encoderRouter, Self.decoderRouter] {
+            tensors[name.replacingOccurrences(of: ".weight", with: ".bias")] = [0, -1, 0.5, 0]
+        }
+        let model = try SwitchFixture.model(on: device, tensors: tensors) { $0.experts?.hasRouterBias = true }
+        let trace = try #require(
+            try generate(model, on: device, try SwitchFixture.load().prompts[0].tokens, tokens: 3).experts)
+        #expect(trace.choices.allSatisfy { $0 == 2 || $0 == .max } && trace.choices.contains(2))
+    }
+
+    /// The token table as a head of its own gives logits that are √32 times as large.
+    @Test func onlyATiedHeadIsScaled() throws {
+        let device = TestDevices.reference
+        let prompt = try SwitchFixture.load().prompts[0]
+        let text = [0] + prompt.greedy.prefix(3)
+        let table = try ModelFolder(ModelFixture.path("experts-switch")).checkpoint
+            .tensor("shared.weight", shape: [64, 32]).floats()
+        let tied = try logits(try SwitchFixture.model(on: device), on: device, prompt: prompt.tokens, text: text)
+        let own = try logits(
+            try SwitchFixture.model(on: device, tensors: ["lm_head.weight": table]) { $0.tiesEmbeddings = false },
+            on: device, prompt: prompt.tokens, text: text)
+        let largest = own.map(abs).max() ?? 0
+        let worst = zip(tied, own).map { abs($0 * Float(32).squareRoot() - $1) }.max() ?? 0
+        #expect(worst <= 1e-5 * largest && largest > 1, "\(worst) of \(largest)")
+    }
+
     // MARK: What is wrong
 
     @Test func aMissingTensorIsNamed() throws {
