@@ -93,7 +93,9 @@ let package = Package(
             resources: [.copy("Shipped")]),
         .target(
             name: "VkdynTechniques",
-            dependencies: ["VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats", "VkdynModels"]),
+            dependencies: [
+                "VkdynCore", "VkdynKernels", "VkdynSchedule", "VkdynFormats", "VkdynImage", "VkdynModels",
+            ]),
         .target(
             name: "Vkdyn",
             dependencies: [

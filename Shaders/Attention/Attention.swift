@@ -20,7 +20,7 @@ public import VkdynCore
 ///
 /// Positions, windows, counts and slots count tokens. Rows i·sequenceRows ..< (i+1)·sequenceRows are of sequence i, and
 /// read its caches alone; with sequenceRows 0 all rows are of one sequence. The caches lie as `KVAppend` leaves them.
-/// headSize and valueSize are 4 to 256 and multiples of 4, headCount a multiple of kvHeadCount, cacheCapacity a
+/// headSize and valueSize are 4 to 512 and multiples of 4, headCount a multiple of kvHeadCount, cacheCapacity a
 /// multiple of 64, maxDepth at least 1 with ancestors.
 ///
 /// Which positions a row attends: a sequence has n keys, n being `keyCounts[i · keyCountStride]` if those are bound (a
@@ -36,14 +36,14 @@ public import VkdynCore
 /// −1) and log sizes of keys (key stride 1 alone) are all read as they lie; elements outside a row's range are not read.
 ///
 /// Reduction order: positions fall into blocks of 64 counted from position 0. A score is the dot product in ascending
-/// dimension from +0 (one chunk, the head being no longer than `dotProductChunk`), in the call's flavour, times scale,
-/// plus the bias if there is one. A block has the maximum m of its scores by order key, the weights
-/// `exponential(score − m)`, their sum l in ascending j from +0, and the output o, which adds weight times value in
-/// ascending j from +0 in the call's flavour. The first block's (m, l, o) are taken as they are; each further one, in
-/// ascending order, combines as `M′ = max(M, m)` by order key, `a = exponential(M − M′)`, `b = exponential(m − M′)`,
-/// `L′ = L·a + l·b`, `O′ = O·a + o·b`, every operation rounded. A block in which the row attends nothing is left out.
-/// The result is `O · reciprocal(L)`. Where a subtracted maximum is −∞, +0 is subtracted instead. Variants tile over
-/// rows, heads, positions and blocks; none of it changes a bit.
+/// dimension from +0, in the call's flavour, times scale, plus the bias if there is one; of a head longer than
+/// `dotProductChunk` it is the sum of the first chunk's and the second's. A block has the maximum m of its scores by
+/// order key, the weights `exponential(score − m)`, their sum l in ascending j from +0, and the output o, which adds
+/// weight times value in ascending j from +0 in the call's flavour. The first block's (m, l, o) are taken as they are;
+/// each further one, in ascending order, combines as `M′ = max(M, m)` by order key, `a = exponential(M − M′)`, `b =
+/// exponential(m − M′)`, `L′ = L·a + l·b`, `O′ = O·a + o·b`, every operation rounded. A block in which the row attends
+/// nothing is left out. The result is `O · reciprocal(L)`. Where a subtracted maximum is −∞, +0 is subtracted instead.
+/// Variants tile over rows, heads, positions and blocks; none of it changes a bit.
 /// Edge cases: rows beyond the count are neither read nor touched. Positions outside a row's range, and those with a
 /// bias of −∞, are skipped by selection, whatever their memory holds. A row that so attends nothing gives +0. A score
 /// of −∞ by its key has weight 0; a row of them alone, and a row with a NaN or +∞ score, is NaN. A weight of 0 still

@@ -32,7 +32,7 @@ extension Attention {
         }
         for (headSize, heads, kvHeads) in [
             (4, 2, 1), (36, 3, 1), (64, 12, 12), (64, 7, 1), (64, 8, 2), (68, 4, 1), (128, 4, 2), (132, 2, 1),
-            (160, 2, 2), (256, 4, 4),
+            (160, 2, 2), (256, 4, 4), (260, 2, 1), (512, 1, 1),
         ] {
             for type in [ElementType.f32, .f16] {
                 cases.append(
@@ -44,7 +44,9 @@ extension Attention {
                     })
             }
         }
-        for (headSize, valueSize, heads, kvHeads) in [(192, 128, 4, 1), (64, 32, 2, 2), (20, 256, 2, 1)] {
+        for (headSize, valueSize, heads, kvHeads) in [
+            (192, 128, 4, 1), (64, 32, 2, 2), (20, 256, 2, 1), (512, 64, 2, 1), (256, 512, 1, 1), (48, 404, 2, 2),
+        ] {
             for type in [ElementType.f32, .f16] {
                 cases.append(
                     Case(
@@ -165,10 +167,10 @@ extension Attention {
             [
                 ShapeAxis("rows", 0...24, standard: 197), ShapeAxis("keys", 1...260, standard: 197),
                 ShapeAxis("heads", 1...4, standard: 12),
-                ShapeAxis("headSize", 4...256, multiple: 4, standard: 64, maximum: 256),
+                ShapeAxis("headSize", 4...512, multiple: 4, standard: 64, maximum: 512),
                 // Query heads of one key/value head.
                 ShapeAxis("sharing", 1...8, standard: 1),
-                ShapeAxis("valueSize", 0...256, multiple: 4, standard: 0, maximum: 256),
+                ShapeAxis("valueSize", 0...512, multiple: 4, standard: 0, maximum: 512),
                 ShapeAxis("sequences", 1...3, standard: 1), ShapeAxis("window", 0...130, standard: 0),
                 .flag("causal"), .flag("ancestors"), .flag("bias"), .flag("counted"),
             ], storage: [.f32, .f16])

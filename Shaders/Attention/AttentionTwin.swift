@@ -106,6 +106,13 @@ final class AttentionTwin<A: Arithmetic> {
         b.valueCache.widen(start..<start + slotCount * valueSize, into: values)
     }
 
+    /// Of a chunk's dimensions.
+    private func product(_ keyStart: Int, _ dimensions: Range<Int>) -> Float {
+        var sum: Float = 0
+        for d in dimensions { sum = A.multiplyAdd(keys[keyStart + d], query[d], sum) }
+        return sum
+    }
+
     private func attend(_ sequence: Int, _ row: Int, _ head: Int) {
         let queryStart = row * Int(p.sourceStride) + head * headSize
         b.source.widen(queryStart..<queryStart + headSize, into: query)
@@ -120,9 +127,9 @@ final class AttentionTwin<A: Arithmetic> {
                 let added = bias(sequence, head, row, j)
                 if added == -.infinity { continue }
                 slots[count] = slot(sequence, row, j)
-                var score: Float = 0
                 let keyStart = slots[count] * headSize
-                for d in 0..<headSize { score = A.multiplyAdd(keys[keyStart + d], query[d], score) }
+                var score = product(keyStart, 0..<min(headSize, dotProductChunk))
+                if headSize > dotProductChunk { score += product(keyStart, dotProductChunk..<headSize) }
                 score *= p.scale
                 if let added { score += added }
                 scores[count] = score

@@ -30,7 +30,9 @@ extension Attention {
             }.map(\.element)
         }
 
-        var texels = leastWork(fitting(Int(p.valueSize), tiles.filter { $0.shape.isTexels }))
+        // Heads longer than a chunk are the largest variants' own.
+        let least = Int(p.headSize) > dotProductChunk ? dotProductChunk + 1 : 0
+        var texels = leastWork(fitting(max(Int(p.valueSize), least), tiles.filter { $0.shape.isTexels }))
         let longest = Int(max(p.headSize, p.valueSize))
         let cacheTexels = p.sequenceCount * Int(p.kvHeadCount) * Int(p.cacheCapacity) * longest / 4
         let sourceTexels = Int(p.rowCapacity) * Int(p.sourceStride) / 4

@@ -8,7 +8,7 @@
 // For CPU drivers: texel loads, and 8 lanes of one subgroup that share nothing but their registers. A lane has eight
 // neighbouring positions of a block while scores are made, and TEXELS quads of dimensions, 8 apart, while values are
 // added; a shuffle carries the weights over. A tile is ROWS rows or HEADS heads that use one key/value head, and so
-// every load. TEXELS is the value size in units of 32, rounded up.
+// every load. TEXELS is the value size in units of 32, rounded up. CHUNKED ones take heads longer than a chunk.
 //
 // These drivers run both sides of a branch, and a loop's body once more than needed unless its test stands at the end.
 // They index arrays lane by lane, wherefore all loops over registers are unrolled.
@@ -38,6 +38,8 @@
 #pragma vkdyn variant(texels_rows1_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, TEXELS = 8)
 #pragma vkdyn variant(texels_rows2_size256, tile = 1x2x1, ROWS = 2, HEADS = 1, TEXELS = 8)
 #pragma vkdyn variant(texels_heads2_size256, tile = 2x1x1, ROWS = 1, HEADS = 2, TEXELS = 8)
+#pragma vkdyn variant(texels_rows1_size512, tile = 1x1x1, ROWS = 1, HEADS = 1, TEXELS = 16, CHUNKED = 1)
+#pragma vkdyn variant(texels_rows2_size512, tile = 1x2x1, ROWS = 2, HEADS = 1, TEXELS = 16, CHUNKED = 1)
 
 layout(local_size_x = 8) in;
 
@@ -118,6 +120,10 @@ void main() {
         }
         float score[QUERIES * SHARE];
         [[unroll]] for (uint i = 0u; i < QUERIES * SHARE; i++) score[i] = 0.0;
+#ifdef CHUNKED
+        float first_chunk[QUERIES * SHARE];
+        [[unroll]] for (uint i = 0u; i < QUERIES * SHARE; i++) first_chunk[i] = 0.0;
+#endif
         uint texel = 0u;
         do {
             vec4 x[QUERIES];
@@ -134,7 +140,20 @@ void main() {
                 }
             }
             texel++;
+#ifdef CHUNKED
+            bool is_chunk = texel == CHUNK / 4u && texel < key_texels;
+            [[unroll]] for (uint i = 0u; i < QUERIES * SHARE; i++) {
+                first_chunk[i] = is_chunk ? score[i] : first_chunk[i];
+                score[i] = is_chunk ? 0.0 : score[i];
+            }
+#endif
         } while (texel < key_texels);
+#ifdef CHUNKED
+        bool is_chunked = key_texels > CHUNK / 4u;
+        [[unroll]] for (uint i = 0u; i < QUERIES * SHARE; i++) {
+            score[i] = is_chunked ? first_chunk[i] + score[i] : score[i];
+        }
+#endif
 
         // Maxima, and weights in place of the scores.
         uint block_key[QUERIES];

@@ -4,7 +4,8 @@
 // For GPUs, and where texels are too few: 64 lanes, which are positions while scores are made and dimensions while
 // values are added, on a tile of queries of one key/value head: ROWS rows or HEADS heads, which share every load.
 // `split` works on GROUPS blocks at a time and combines them in order, for few rows over long caches. DIMENSIONS is the
-// larger of head and value size in units of 64, rounded up; `half` reads caches of f16.
+// larger of head and value size in units of 64, rounded up; `half` reads caches of f16. CHUNKED ones take heads longer
+// than a chunk.
 
 #include "rows.glsl"
 #include "arithmetic.glsl"
@@ -18,9 +19,12 @@
 #pragma vkdyn variant(rows8_size128, tile = 1x8x1, ROWS = 8, HEADS = 1, DIMENSIONS = 2)
 #pragma vkdyn variant(rows1_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 4)
 #pragma vkdyn variant(rows4_size256, tile = 1x4x1, ROWS = 4, HEADS = 1, DIMENSIONS = 4)
+#pragma vkdyn variant(rows1_size512, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 8, CHUNKED = 1)
+#pragma vkdyn variant(rows2_size512, tile = 1x2x1, ROWS = 2, HEADS = 1, DIMENSIONS = 8, CHUNKED = 1)
 #pragma vkdyn variant(split_size64, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 1, GROUPS = 8)
 #pragma vkdyn variant(split_size128, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 2, GROUPS = 8)
 #pragma vkdyn variant(split_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 4, GROUPS = 8)
+#pragma vkdyn variant(split_size512, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 8, GROUPS = 8, CHUNKED = 1)
 #pragma vkdyn variant(split_heads4_size64, tile = 4x1x1, ROWS = 1, HEADS = 4, DIMENSIONS = 1, GROUPS = 8)
 #pragma vkdyn variant(split_heads4_size128, tile = 4x1x1, ROWS = 1, HEADS = 4, DIMENSIONS = 2, GROUPS = 8)
 #pragma vkdyn variant(half_rows1_size64, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 1, CACHE_HALVES = 1)
@@ -29,9 +33,12 @@
 #pragma vkdyn variant(half_rows8_size128, tile = 1x8x1, ROWS = 8, HEADS = 1, DIMENSIONS = 2, CACHE_HALVES = 1)
 #pragma vkdyn variant(half_rows1_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 4, CACHE_HALVES = 1)
 #pragma vkdyn variant(half_rows4_size256, tile = 1x4x1, ROWS = 4, HEADS = 1, DIMENSIONS = 4, CACHE_HALVES = 1)
+#pragma vkdyn variant(half_rows1_size512, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 8, CHUNKED = 1, CACHE_HALVES = 1)
+#pragma vkdyn variant(half_rows2_size512, tile = 1x2x1, ROWS = 2, HEADS = 1, DIMENSIONS = 8, CHUNKED = 1, CACHE_HALVES = 1)
 #pragma vkdyn variant(half_split_size64, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 1, GROUPS = 8, CACHE_HALVES = 1)
 #pragma vkdyn variant(half_split_size128, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 2, GROUPS = 8, CACHE_HALVES = 1)
 #pragma vkdyn variant(half_split_size256, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 4, GROUPS = 8, CACHE_HALVES = 1)
+#pragma vkdyn variant(half_split_size512, tile = 1x1x1, ROWS = 1, HEADS = 1, DIMENSIONS = 8, GROUPS = 8, CHUNKED = 1, CACHE_HALVES = 1)
 #pragma vkdyn variant(half_split_heads4_size64, tile = 4x1x1, ROWS = 1, HEADS = 4, DIMENSIONS = 1, GROUPS = 8, CACHE_HALVES = 1)
 #pragma vkdyn variant(half_split_heads4_size128, tile = 4x1x1, ROWS = 1, HEADS = 4, DIMENSIONS = 2, GROUPS = 8, CACHE_HALVES = 1)
 
@@ -145,6 +152,10 @@ void main() {
         float score[QUERIES];
         bool is_present[QUERIES];
         for (uint q = 0u; q < QUERIES; q++) score[q] = 0.0;
+#ifdef CHUNKED
+        float first_chunk[QUERIES];
+        for (uint q = 0u; q < QUERIES; q++) first_chunk[q] = 0.0;
+#endif
         for (uint t = 0u; t < key_texels; t++) {
             vec4 k = key_quad(key + t * 64u);
             for (uint q = 0u; q < QUERIES; q++) {
@@ -153,8 +164,18 @@ void main() {
                 s = multiply_add(k.y, x.y, s);
                 s = multiply_add(k.z, x.z, s);
                 score[q] = multiply_add(k.w, x.w, s);
+#ifdef CHUNKED
+                bool is_chunk = t + 1u == CHUNK / 4u && t + 1u < key_texels;
+                first_chunk[q] = is_chunk ? score[q] : first_chunk[q];
+                score[q] = is_chunk ? 0.0 : score[q];
+#endif
             }
         }
+#ifdef CHUNKED
+        for (uint q = 0u; q < QUERIES; q++) {
+            if (key_texels > CHUNK / 4u) score[q] = first_chunk[q] + score[q];
+        }
+#endif
         for (uint q = 0u; q < QUERIES; q++) {
             score[q] = score[q] * scale;
             is_present[q] = position >= range[q / HEADS].lower && position < range[q / HEADS].stop;

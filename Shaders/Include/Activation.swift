@@ -11,6 +11,8 @@ public enum Activation: UInt32, Sendable, CaseIterable {
     case geluTanh = 3
     /// x / (1 + e⁻ˣ).
     case silu = 4
+    /// x / (1 + e^(−1.702·x)), the approximation of GELU that CLIP has.
+    case quickGelu = 5
 
     /// The axis of a kernel's `shapes`.
     static func axis(standard: Activation) -> ShapeAxis {
@@ -29,6 +31,7 @@ public enum Activation: UInt32, Sendable, CaseIterable {
         case .geluTanh:
             (0.5 * x) * (1 + Functions.hyperbolicTangent(0.7978846 * (x + 0.044715 * ((x * x) * x))))
         case .silu: x * Functions.reciprocal(1 + Functions.exponential(-x))
+        case .quickGelu: x * Functions.reciprocal(1 + Functions.exponential(-1.702 * x))
         }
     }
 }

@@ -3,8 +3,8 @@
 /// Each is built from add, subtract, multiply, compare, round-to-even and integer operations alone. Bounds are
 /// against the exact result and hold with denormals kept.
 public enum Functions {
-    private static let quietNaN = Float(bitPattern: 0x7FC0_0000)
-    private static let infinityBits: UInt32 = 0x7F80_0000
+    static let quietNaN = Float(bitPattern: 0x7FC0_0000)
+    static let infinityBits: UInt32 = 0x7F80_0000
 
     @inline(__always)
     static func isNaN(_ x: Float) -> Bool { x.bitPattern & 0x7FFF_FFFF > infinityBits }

@@ -69,10 +69,11 @@ enum PackedProduct {
     ///   - rows: where each row's `depth` values begin.
     ///   - firstElement: where the matrix begins in `weights`.
     ///   - scale: the scale of a group and column; nil for none.
+    ///   - isPresent: whether a row's product with a k is added at all; nil for always.
     /// - Returns: [rows, padded columns].
     static func sums<A: Arithmetic>(
         rows: [UnsafePointer<Float>], weights: TexelView, firstElement: Int, layout: PackedLayout, groupSize: Int,
-        scale: ((_ group: Int, _ column: Int) -> Float)?, _: A.Type
+        scale: ((_ group: Int, _ column: Int) -> Float)?, isPresent: ((_ row: Int, _ k: Int) -> Bool)? = nil, _: A.Type
     ) -> [Float] {
         let (depth, stride, part) = (layout.depth, layout.paddedColumns, layout.wordDepth)
         let group = scale == nil ? depth : groupSize
@@ -98,6 +99,7 @@ enum PackedProduct {
                     }
                     for n in 0..<width { column[n] = words[n * part + k % part] }
                     for row in rows.indices {
+                        if let isPresent, !isPresent(row, k) { continue }
                         let x = rows[row][k]
                         for n in 0..<width {
                             let i = row * PackedLayout.blockColumns + n

@@ -1,26 +1,34 @@
 import VkdynCore
 
-/// The order in which the register tiles of `product.glsl` suit a device: names like `lanes8_rows4_quads2`.
+/// The order in which the register tiles of `product.glsl` and of convolution suit a device: names like
+/// `lanes8_rows4_quads2`, or `shared8_rows16_quads2` where the lanes share what they load of the rows.
 enum RegisterTile {
     private struct Tile {
         let name: String
         let lanes: Int
         let rows: Int
         let quads: Int
+        /// Lanes that load one row's texel.
+        let rowLanes: Int
 
         init?(_ name: String) {
             let parts = name.split(separator: "_")
             func number(_ prefix: String) -> Int? {
                 parts.first { $0.hasPrefix(prefix) }.flatMap { Int($0.dropFirst(prefix.count)) }
             }
-            guard let lanes = number("lanes"), let rows = number("rows"), let quads = number("quads") else { return nil }
+            let shared = number("shared")
+            guard let lanes = shared ?? number("lanes"), let rows = number("rows"), let quads = number("quads") else {
+                return nil
+            }
             (self.name, self.lanes, self.rows, self.quads) = (name, lanes, rows, quads)
+            rowLanes = shared == nil ? lanes : 1
         }
 
-        /// The time of one quad of columns, in vector operations: a load takes 34 of lavapipe's, a multiply-add 2.
+        /// The time of one quad of columns, in vector operations: a load takes 34 of lavapipe's, a multiply-add 2, and
+        /// to hand round a texel 4.
         func cost(rows total: Int, quads totalQuads: Int) -> Int {
             let passes = (total + rows - 1) / rows
-            let loads = (rows + 4 * quads) * 34
+            let loads = (rows * rowLanes / lanes + 4 * quads) * 34 + (rowLanes == lanes ? 0 : 4 * rows)
             let columnPasses = (totalQuads + lanes * quads - 1) / (lanes * quads)
             return passes * columnPasses * (loads + 32 * rows * quads)
         }

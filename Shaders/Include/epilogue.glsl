@@ -1,8 +1,12 @@
 // Bias, activation and residual of one quad of columns, and its store. The shader declares bias, residual, result, their
-// presence and ACTIVATION first, or WITHOUT_RESIDUAL; `matrix` is the number of the batch or the expert.
+// presence and ACTIVATION first, or WITHOUT_RESIDUAL; `matrix` is the number of the batch or the expert. With IMAGE_BIAS
+// there is one more bias, which the shader gives by the column.
 
 float finish(uint matrix, uint place, uint column, float value) {
     if (HAS_BIAS) value += bias[matrix * columns + column];
+#ifdef IMAGE_BIAS
+    if (HAS_IMAGE_BIAS) value += IMAGE_BIAS(column);
+#endif
     value = activate(value, ACTIVATION);
 #ifndef WITHOUT_RESIDUAL
     if (HAS_RESIDUAL) value += residual[place];

@@ -15,27 +15,29 @@ float scale_by_power(float x, int n) {
     return (x * first) * second;
 }
 
-// 1 / x. At most 1.25 ulp.
+// 1 / x. At most 1.25 ulp. This and the exponential select instead of branching: CPU drivers run both sides of a
+// branch, and mask what they store there.
 float reciprocal(float x) {
     uint bits = floatBitsToUint(x);
     uint sign = bits & 0x80000000u;
     uint magnitude = bits & 0x7FFFFFFFu;
-    if (magnitude > INFINITY_BITS) return uintBitsToFloat(QUIET_NAN);
-    if (magnitude == INFINITY_BITS) return uintBitsToFloat(sign);
-    if (magnitude == 0u) return uintBitsToFloat(sign | INFINITY_BITS);
-    int exponent = int(magnitude >> 23);
-    if (exponent == 0) {
-        magnitude = floatBitsToUint(uintBitsToFloat(magnitude) * 8388608.0);
-        exponent = int(magnitude >> 23) - 23;
-    }
-    float m = uintBitsToFloat((magnitude & 0x007FFFFFu) | 0x3F800000u);
+    bool is_denormal = magnitude < 0x00800000u;
+    uint raised = floatBitsToUint(uintBitsToFloat(magnitude) * 8388608.0);
+    uint number = is_denormal ? raised : magnitude;
+    int lift = is_denormal ? 23 : 0;
+    int exponent = int(number >> 23) - lift;
+    float m = uintBitsToFloat((number & 0x007FFFFFu) | 0x3F800000u);
     float r = uintBitsToFloat(0x7EF311C7u - floatBitsToUint(m));
     r = r * (2.0 - m * r);
     r = r * (2.0 - m * r);
     r = r * (2.0 - m * r);
     r = r + r * (1.0 - m * r);
-    float scaled = scale_by_power(r, 127 - exponent);
-    return uintBitsToFloat(floatBitsToUint(scaled) | sign);
+    uint found = floatBitsToUint(scale_by_power(r, 127 - exponent));
+    found = magnitude == 0u ? INFINITY_BITS : found;
+    found = magnitude == INFINITY_BITS ? 0u : found;
+    found |= sign;
+    found = magnitude > INFINITY_BITS ? QUIET_NAN : found;
+    return uintBitsToFloat(found);
 }
 
 // 1 / √x. At most 1.25 ulp.
@@ -60,18 +62,26 @@ float inverse_square_root(float x) {
 
 // eˣ. At most 1.02 ulp.
 float exponential(float x) {
-    if (is_nan(x)) return uintBitsToFloat(QUIET_NAN);
-    if (x > 88.72284) return uintBitsToFloat(INFINITY_BITS);
-    if (x < -103.97208) return 0.0;
-    float k = roundEven(x * 1.442695);
-    float r = (x - k * 0.693359375) - k * -0.00021219444;
+    bool is_above = x > 88.72284;
+    bool is_below = x < -103.97208;
+    bool is_number = !is_nan(x);
+    // What lies outside the range is not converted to an integer.
+    float inside = is_number ? x : 0.0;
+    inside = is_above ? 0.0 : inside;
+    inside = is_below ? 0.0 : inside;
+    float k = roundEven(inside * 1.442695);
+    float r = (inside - k * 0.693359375) - k * -0.00021219444;
     float p = 0.00139504916;
     p = p * r + 0.0083688898;
     p = p * r + 0.041666206;
     p = p * r + 0.16666518;
     p = p * r + 0.5;
     float y = ((r * r) * p + r) + 1.0;
-    return scale_by_power(y, int(k));
+    uint found = floatBitsToUint(scale_by_power(y, int(k)));
+    found = is_above ? INFINITY_BITS : found;
+    found = is_below ? 0u : found;
+    found = is_number ? found : QUIET_NAN;
+    return uintBitsToFloat(found);
 }
 
 // ln x. At most 0.81 ulp.

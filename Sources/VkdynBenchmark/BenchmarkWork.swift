@@ -9,13 +9,14 @@ public struct BenchmarkWork: Sendable {
     /// As `ShapeText` reads it.
     public let shape: String
     public let storage: ElementType
-    /// What ggml's Vulkan backend took on lavapipe (Mesa 22.3.6, two cores, quiet), and what vkdyn is to reach there; of
-    /// no meaning on other devices.
-    public let peerMilliseconds: Double
+    /// What ggml's Vulkan backend took on lavapipe (Mesa 22.3.6, two cores, quiet), nil where it was not measured, and
+    /// what vkdyn is to reach there; of no meaning on other devices.
+    public let peerMilliseconds: Double?
     public let goalMilliseconds: Double
 
     private init(
-        _ title: String, _ kernel: String, _ shape: String, _ storage: ElementType = .f32, peer: Double, goal: Double
+        _ title: String, _ kernel: String, _ shape: String, _ storage: ElementType = .f32, peer: Double? = nil,
+        goal: Double
     ) {
         self.title = title
         self.kernel = kernel
@@ -60,5 +61,10 @@ public struct BenchmarkWork: Sendable {
         .init("decode attention, 8 rows over 1024", "attention", "rows=8,keys=1024,causal=1", peer: 15.7, goal: 4),
         .init("softmax, 12×197 rows of 197", "softmax", "rows=2364,width=197", peer: 8.9, goal: 2.5),
         .init("top-8 of 128 for 512 rows", "top_k", "rows=512,width=128,k=8", peer: 12.4, goal: 2),
+        .init("convolution 3×3, 64×64, 320 to 320", "convolution", "1,64,64,320,320", goal: 180),
+        .init("convolution 3×3, 16×16, 1280 to 1280", "convolution", "1,16,16,1280,1280", goal: 180),
+        .init("f16 convolution 3×3, 64×64, 320 to 320", "convolution", "1,64,64,320,320", .f16, goal: 190),
+        .init("group norm's moments, 64×64×320", "group_moments", "1,4096,32,10", goal: 1.3),
+        .init("group norm and SiLU, 64×64×320", "group_norm", "1,4096,32,10", goal: 5),
     ]
 }

@@ -84,9 +84,9 @@ public struct Recording: Sendable {
     }
 
     /// Runs `body` with `name` in front of every label.
-    public mutating func scope<Result>(
-        _ name: String, _ body: (inout Recording) throws -> Result
-    ) rethrows -> Result {
+    public mutating func scope<Result, Failure: Error>(
+        _ name: String, _ body: (inout Recording) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         path.append(name)
         defer { path.removeLast() }
         return try body(&self)

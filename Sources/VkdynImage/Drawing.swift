@@ -69,6 +69,17 @@ extension Image {
         return (width * scale, ((lines.count - 1) * PixelFont.lineHeight + PixelFont.height) * scale)
     }
 
+    /// The picture with `zoom` × `zoom` pixels for each of its own.
+    public func enlarged(_ zoom: Int) -> Image {
+        var large = Image(width: width * zoom, height: height * zoom, color: .black)
+        for y in 0..<height {
+            for x in 0..<width {
+                large.fill(Rectangle(x: x * zoom, y: y * zoom, width: zoom, height: zoom), with: self[x, y])
+            }
+        }
+        return large
+    }
+
     /// The images from left to right, their tops in line.
     public static func row(_ images: [Image], gap: Int = 0, background: Color = .white) -> Image {
         precondition(!images.isEmpty, "expected an image")

@@ -45,10 +45,12 @@ enum FeedForward: Sendable {
     }
 }
 
-/// A feed-forward layer gated by SiLU (Shazeer, arXiv:2002.05202): `down(silu(gate(x)) · up(x))`.
+/// A gated feed-forward layer (Shazeer, arXiv:2002.05202): `down(activation(gate(x)) · up(x))`.
 struct GatedFeedForward: Sendable {
     let gateAndUp: Linear
     let down: Linear
+    /// Of the gate.
+    var activation = Activation.silu
 
     var byteCount: Int { gateAndUp.byteCount + down.byteCount }
 
@@ -62,9 +64,14 @@ struct GatedFeedForward: Sendable {
     func record(
         into recording: inout Recording, _ source: Buffer, rows: Counted, residual: Buffer? = nil
     ) -> Buffer {
-        let both = gateAndUp.record(into: &recording, "gate_up", source, rows: rows)
-        let gated = recording.gated(both, width: innerWidth, rows: rows)
+        let gated = recordGated(into: &recording, source, rows: rows)
         return down.record(into: &recording, "down", gated, rows: rows, residual: residual)
+    }
+
+    /// What the second matrix takes, [rows, inner width].
+    func recordGated(into recording: inout Recording, _ source: Buffer, rows: Counted) -> Buffer {
+        let both = gateAndUp.record(into: &recording, "gate_up", source, rows: rows)
+        return recording.gated(both, width: innerWidth, rows: rows, activation: activation)
     }
 }
 
@@ -91,7 +98,9 @@ extension Recording {
     mutating func inner(
         _ source: Buffer, _ inner: ExpertConfiguration.Inner, width: Int, rows: Counted
     ) -> Buffer {
-        guard case .activation(let activation) = inner else { return gated(source, width: width, rows: rows) }
+        guard case .activation(let activation) = inner else {
+            return gated(source, width: width, rows: rows, activation: .silu)
+        }
         let result = transient(.f32, count: rows.capacity * width, "activated")
         dispatch(
             Activate.self, "activated", .init(rows: rows.buffer, source: source, result: result),
@@ -100,13 +109,16 @@ extension Recording {
         return result
     }
 
-    /// - Parameter both: [rows, 2 · width], the gate, then the product.
+    /// - Parameters:
+    ///   - both: [rows, 2 · width], the gate, then the product.
+    ///   - activation: of the gate.
     /// - Returns: [rows, width].
-    mutating func gated(_ both: Buffer, width: Int, rows: Counted) -> Buffer {
+    mutating func gated(_ both: Buffer, width: Int, rows: Counted, activation: Activation) -> Buffer {
         let result = transient(.f32, count: rows.capacity * width, "gated")
         dispatch(
-            SiluGate.self, "gated", .init(rows: rows.buffer, source: both, result: result),
-            .init(rowCapacity: UInt32(rows.capacity), width: UInt32(width)), rows: rows)
+            ActivationGate.self, "gated", .init(rows: rows.buffer, source: both, result: result),
+            .init(rowCapacity: UInt32(rows.capacity), width: UInt32(width)),
+            constants: .init(activation: activation.rawValue), rows: rows)
         return result
     }
 }

@@ -101,7 +101,7 @@ public struct KeyValueCache: Sendable {
             chosenCount: experts.chosenCount, capacity: slots, label: label)
     }
 
-    private static func slots(_ capacity: Int) -> Int { (max(capacity, 1) + 63) / 64 * 64 }
+    static func slots(_ capacity: Int) -> Int { (max(capacity, 1) + 63) / 64 * 64 }
 
     public var byteCount: Int {
         (layers + (prompt?.layers ?? [])).flatMap(\.buffers).reduce(0) { $0 + $1.byteCount }

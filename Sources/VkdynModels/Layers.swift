@@ -120,10 +120,12 @@ public struct LayerNormLayer: Sendable {
     public let bias: Buffer?
     public let epsilon: Float
 
+    /// - Parameter kept: where the result goes; nil for a transient buffer.
     public func record(
-        into recording: inout Recording, _ label: String, _ source: Buffer, width: Int, rows: Counted
+        into recording: inout Recording, _ label: String, _ source: Buffer, width: Int, rows: Counted,
+        result kept: Buffer? = nil
     ) -> Buffer {
-        let result = recording.transient(.f32, count: rows.capacity * width, label)
+        let result = kept ?? recording.transient(.f32, count: rows.capacity * width, label)
         recording.dispatch(
             LayerNorm.self, label,
             .init(rows: rows.buffer, source: source, weight: weight, bias: bias, result: result),

@@ -34,10 +34,7 @@ public struct OPT: DecoderModel {
             hasBias = try config.boolean("enable_bias", default: true)
             hasNormWeights = try config.boolean("layer_norm_elementwise_affine", default: true)
             activation = try Activation(config, "activation_function", default: "relu")
-            guard width % headCount == 0, width / headCount % 4 == 0, (4...256).contains(width / headCount) else {
-                throw config.error(
-                    "hidden_size", "\(width) over \(headCount) heads gives no head size of 4 to 256 in steps of 4")
-            }
+            try config.requireHeads(headCount, width: width, "hidden_size")
         }
     }
 
@@ -197,6 +194,7 @@ extension Activation {
         case "gelu": self = .geluErf
         case "gelu_new", "gelu_pytorch_tanh", "gelu_fast": self = .geluTanh
         case "silu", "swish": self = .silu
+        case "quick_gelu": self = .quickGelu
         default: throw config.error(field, "\"\(name)\" is not an activation that vkdyn has")
         }
     }

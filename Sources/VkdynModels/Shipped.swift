@@ -7,8 +7,8 @@ public enum ShippedModels {
     ///
     /// `Bundle.module` is not used: it traps in a binary that was moved.
     public static func folder(_ name: String) -> String? {
-        candidates.map { $0 + "/" + name }.first {
-            FileManager.default.fileExists(atPath: $0 + "/config.json")
+        candidates.map { $0 + "/" + name }.first { folder in
+            ["/config.json", "/model_index.json"].contains { FileManager.default.fileExists(atPath: folder + $0) }
         }
     }
 

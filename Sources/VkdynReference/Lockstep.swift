@@ -27,6 +27,7 @@ public final class LockstepDevice: Device {
     public var traits: DeviceTraits { inner.traits }
     public var tuning: Tuning { inner.tuning }
     public var counters: DeviceCounters { inner.counters }
+    public var memory: MemoryUse? { inner.memory }
 
     public func makeBuffer(
         _ elementType: ElementType, count: Int, placement: BufferPlacement, label: String

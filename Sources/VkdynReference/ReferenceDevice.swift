@@ -91,7 +91,7 @@ final class PlanMemory: @unchecked Sendable {
     init(_ plan: Plan, persistent: @escaping @Sendable (Buffer) -> HostMemory) {
         self.plan = plan
         self.persistent = persistent
-        arena = HostMemory(byteCount: plan.arenaByteCount)
+        arena = plan.arenaMemory.map(persistent) ?? HostMemory(byteCount: plan.arenaByteCount)
         arena.fillUnwritten()
         for table in plan.tables {
             let memory = HostMemory(byteCount: table.buffer.byteCount)

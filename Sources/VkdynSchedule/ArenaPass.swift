@@ -14,10 +14,7 @@ enum ArenaPass {
         var last: Int
     }
 
-    /// - Parameter tables: identities of buffers whose memory the executor provides.
-    static func place(
-        _ steps: [Plan.Step], tables: Set<Int>
-    ) -> (placements: [Int: Plan.Placement], byteCount: Int) {
+    private static func lives(_ steps: [Plan.Step], tables: Set<Int>) -> [Life] {
         var lives: [Int: Life] = [:]
         for (index, step) in steps.enumerated() {
             for buffer in step.buffers where buffer.isTransient && !tables.contains(buffer.id) {
@@ -26,8 +23,30 @@ enum ArenaPass {
                 lives[buffer.id, default: Life(id: buffer.id, byteCount: byteCount, first: index, last: index)].last = index
             }
         }
+        return Array(lives.values)
+    }
+
+    /// The most bytes that are alive at one step.
+    static func liveByteCount(_ steps: [Plan.Step], tables: Set<Int>) -> Int {
+        var changes = [Int](repeating: 0, count: steps.count + 1)
+        for life in lives(steps, tables: tables) {
+            changes[life.first] += life.byteCount
+            changes[life.last + 1] -= life.byteCount
+        }
+        var (alive, most) = (0, 0)
+        for change in changes {
+            alive += change
+            most = max(most, alive)
+        }
+        return most
+    }
+
+    /// - Parameter tables: identities of buffers whose memory the executor provides.
+    static func place(
+        _ steps: [Plan.Step], tables: Set<Int>
+    ) -> (placements: [Int: Plan.Placement], byteCount: Int) {
         var placed: [(life: Life, offset: Int)] = []
-        let order = lives.values.sorted { ($1.byteCount, $0.first, $0.id) < ($0.byteCount, $1.first, $1.id) }
+        let order = lives(steps, tables: tables).sorted { ($1.byteCount, $0.first, $0.id) < ($0.byteCount, $1.first, $1.id) }
         for life in order {
             let neighbours = placed
                 .filter { $0.life.first <= life.last && life.first <= $0.life.last }

@@ -8,6 +8,8 @@ public protocol Device: AnyObject, Sendable {
     var tuning: Tuning { get }
     /// What this device has done since it was made.
     var counters: DeviceCounters { get }
+    /// The memory of its buffers and arenas; nil where nobody counts.
+    var memory: MemoryUse? { get }
 
     /// Persistent memory with undefined content.
     func makeBuffer(
@@ -60,6 +62,21 @@ public enum BufferPlacement: Sendable {
     case shared
 }
 
+/// Bytes of buffers and arenas on a device.
+public struct MemoryUse: Sendable, Hashable, Codable {
+    /// Now.
+    public var bytes = 0
+    /// The most at one time since the device was made.
+    public var peakBytes = 0
+
+    public init() {}
+
+    package mutating func add(_ count: Int) {
+        bytes += count
+        peakBytes = max(peakBytes, bytes)
+    }
+}
+
 /// What the host did for a device, counted where it happens.
 public struct DeviceCounters: Sendable, Hashable, Codable {
     public var submits = 0
@@ -98,6 +115,7 @@ public struct DeviceDescription: Sendable, Hashable, Codable {
 extension Device {
     /// A device that nobody measures.
     public var tuning: Tuning { Tuning() }
+    public var memory: MemoryUse? { nil }
 }
 
 // MARK: Typed access

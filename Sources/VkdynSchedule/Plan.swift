@@ -33,6 +33,11 @@ public struct Plan: Sendable {
     /// Transient buffers by identity.
     public internal(set) var arena: [Int: Placement]
     public internal(set) var arenaByteCount: Int
+    /// Persistent memory of at least `arenaByteCount` that the arena lies in, so that plans which never run at once
+    /// share one; nil for memory of the plan's own.
+    public private(set) var arenaMemory: Buffer?
+    /// The most bytes of transient buffers that are alive at one step: what no arena can be smaller than.
+    public let liveByteCount: Int
     /// Tables that the passes made; the executor provides their memory.
     public internal(set) var tables: [Table]
 
@@ -63,6 +68,7 @@ public struct Plan: Sendable {
         pauses = lowered.pauses
         arena = [:]
         arenaByteCount = 0
+        liveByteCount = ArenaPass.liveByteCount(steps, tables: Set(tables.map(\.buffer.id)))
         (arena, arenaByteCount) = ArenaPass.place(steps, tables: Set(tables.map(\.buffer.id)))
         BarrierPass.place(in: &steps, arena: arena)
     }
@@ -71,6 +77,14 @@ public struct Plan: Sendable {
     public var segments: [Range<Int>] {
         let bounds = [0] + pauses.map(\.position) + [steps.count]
         return zip(bounds, bounds.dropFirst()).map { $0..<$1 }
+    }
+
+    /// The same plan with its arena in memory that other plans may have too.
+    public func sharing(arena memory: Buffer) -> Plan {
+        precondition(memory.byteCount >= arenaByteCount, "\(label): an arena of \(memory.byteCount) bytes is too small")
+        var plan = self
+        plan.arenaMemory = memory
+        return plan
     }
 
     /// The same plan with a barrier before every step, so that no two run at once: for measurements.

@@ -129,6 +129,10 @@ final class MemoryPool: Sendable {
 
     private let device: DeviceHandle
     private let blocks = Mutex<[Block]>([])
+    private let uses = Mutex(MemoryUse())
+
+    /// Of the pieces that are in use, not of the blocks that they lie in.
+    var use: MemoryUse { uses.withLock { $0 } }
 
     init(device: DeviceHandle) { self.device = device }
 
@@ -159,10 +163,13 @@ final class MemoryPool: Sendable {
                 return Piece(block: block, offset: offset, byteCount: byteCount)
             }
         }
-        return try result.get()
+        let piece = try result.get()
+        uses.withLock { $0.add(byteCount) }
+        return piece
     }
 
     func release(_ piece: Piece) {
+        uses.withLock { $0.add(-piece.byteCount) }
         blocks.withLock { blocks in
             piece.block.allocator.release(offset: piece.offset, byteCount: piece.byteCount)
             if piece.block.allocator.isUnused, let index = blocks.firstIndex(where: { $0 === piece.block }) {

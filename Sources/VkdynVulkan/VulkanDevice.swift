@@ -68,6 +68,7 @@ public final class VulkanDevice: SteppableDevice {
     public var canEmulateFused: Bool { device.physical.hasFloat64 }
     public var traits: DeviceTraits { device.physical.traits }
     public var counters: DeviceCounters { submission.withLock { $0.counters } }
+    public var memory: MemoryUse? { pool.use }
     public var tuning: Tuning { tunings.withLock { $0 } }
 
     /// Chooses variants by `tuning` from now on, and keeps it in the user's cache folder for this device and driver.

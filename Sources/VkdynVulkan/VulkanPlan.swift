@@ -27,12 +27,16 @@ final class VulkanPlan: SteppablePlan, @unchecked Sendable {
         self.plan = plan
         self.owner = owner
         isStepping = stepping
-        arena =
-            plan.arenaByteCount == 0
-            ? nil
-            : try VulkanBuffer(
-                device: owner.device, pool: owner.pool, byteCount: plan.arenaByteCount, placement: .device,
-                label: "arena of \(plan.label)")
+        if let memory = plan.arenaMemory {
+            arena = owner.storage(memory)
+        } else {
+            arena =
+                plan.arenaByteCount == 0
+                ? nil
+                : try VulkanBuffer(
+                    device: owner.device, pool: owner.pool, byteCount: plan.arenaByteCount, placement: .device,
+                    label: "arena of \(plan.label)")
+        }
         if stepping { try fillArena() }
         for table in plan.tables {
             let buffer = try owner.makeBuffer(.words(table.words), label: table.buffer.label)

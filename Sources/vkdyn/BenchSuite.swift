@@ -9,7 +9,8 @@ struct BenchSuite {
     struct Report: Encodable {
         struct Row: Encodable {
             let work: String
-            let peerMilliseconds: Double
+            /// Nil where it was not measured.
+            let peerMilliseconds: Double?
             let goalMilliseconds: Double
             let result: BenchReport.Entry
             /// Of the same minutes as the result.
@@ -101,7 +102,7 @@ extension BenchSuite.Report {
                 row.ceilings.reads.first?.gigabytesPerSecond ?? 0)
             let columns = [
                 row.work, "`\(result.kernel)` \(result.variant)", Console.duration(result.minimumSeconds),
-                Console.duration(result.medianSeconds), Self.milliseconds(row.peerMilliseconds),
+                Console.duration(result.medianSeconds), row.peerMilliseconds.map(Self.milliseconds) ?? "–",
                 "≤ " + Self.milliseconds(row.goalMilliseconds), rate, share, ceilings,
             ]
             text += "| " + columns.joined(separator: " | ") + " |\n"

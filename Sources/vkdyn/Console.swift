@@ -59,6 +59,19 @@ final class Progress: Sendable {
         if changed { write("\(label) \(percent)%") }
     }
 
+    /// A bar and the count.
+    func update(done: Int, of total: Int) {
+        guard isShown else { return }
+        let changed = shown.withLock { shown in
+            defer { shown = done }
+            return shown != done
+        }
+        guard changed else { return }
+        let filled = total == 0 ? 0 : 30 * done / total
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
+        write("\(label) \(bar) \(done)/\(total)")
+    }
+
     func finish() {
         if isShown { write("") }
     }

@@ -3,5 +3,5 @@ import ArgumentParser
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a technique against its plain counterpart.",
-        subcommands: [RunSpeculative.self, RunToMe.self, RunMoE.self])
+        subcommands: [RunSpeculative.self, RunToMe.self, RunMoE.self, RunDiffusion.self])
 }

@@ -20,7 +20,7 @@ struct ToMeVisualization {
         var rows: [Image] = []
         for (index, image) in images.enumerated() {
             guard let picture = image.picture else { continue }
-            let large = enlarged(picture, zoom)
+            let large = picture.enlarged(zoom)
             var cells = [rows.isEmpty ? titled(large, "image") : large]
             for run in runs {
                 guard let map = run.results[index].sourceMap else { continue }
@@ -39,16 +39,6 @@ struct ToMeVisualization {
         var heading = Image(width: image.width, height: height, color: .white)
         heading.draw(title, x: 0, y: 0, scale: scale, color: .black)
         return Image.column([heading, image])
-    }
-
-    private func enlarged(_ image: Image, _ zoom: Int) -> Image {
-        var large = Image(width: image.width * zoom, height: image.height * zoom, color: .black)
-        for y in 0..<image.height {
-            for x in 0..<image.width {
-                large.fill(Rectangle(x: x * zoom, y: y * zoom, width: zoom, height: zoom), with: image[x, y])
-            }
-        }
-        return large
     }
 
     /// Every region in its mean colour, outlined.

@@ -161,7 +161,7 @@ import Testing
         (["matmul", "--shape", "99999999999999999999,8,8"], "is not a whole number"),
         (["matmul", "--shape", "16777216,16777216,768"], "takes more than 4 GiB"),
         (["matmul", "--shape", "1,8,7"], "must be a multiple of 4"),
-        (["matmul", "--shape", "activation=9"], "activation 9 of matmul must be 0 to 4"),
+        (["matmul", "--shape", "activation=9"], "activation 9 of matmul must be 0 to 5"),
         (["matmul", "--shape", "bias=2"], "bias 2 of matmul must be 0 to 1"),
         (["matmul", "--shape", "0,8,8"], "nothing to do"),
         (["matmul", "--weights", "i64"], "--weights i64: matmul stores f32, f16, bf16, i8"),

@@ -93,6 +93,8 @@ enum FuzzTargets {
         let llama3 =
             #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"#
             + #"| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"#
+        let clip =
+            #"<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"#
         let bytePieces = (0..<256).map { byte in
             let digits = String(byte, radix: 16, uppercase: true)
             return "\"<0x\(byte < 16 ? "0" : "")\(digits)>\":\(byte)"
@@ -128,6 +130,18 @@ enum FuzzTargets {
                 {"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]},
                 "model":{"type":"BPE","byte_fallback":true,"fuse_unk":true,"vocab":{\(bytePieces),"▁":256,"▁▁":257,"é":258},
                 "merges":["▁ ▁"]}}
+                """, false
+            ),
+            (
+                """
+                {"added_tokens":[{"content":"<|endoftext|>","special":true,"normalized":true}],
+                "normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},
+                {"type":"Replace","pattern":{"Regex":"\\\\s+"},"content":" "},{"type":"Lowercase"}]},
+                "pre_tokenizer":{"type":"Sequence","pretokenizers":[
+                {"type":"Split","pattern":{"Regex":"\(clip)"},"behavior":"Removed","invert":true},
+                {"type":"ByteLevel","add_prefix_space":false}]},"decoder":{"type":"ByteLevel"},
+                "model":{"type":"BPE","unk_token":"a","end_of_word_suffix":"</w>","vocab":{"a":0,"a</w>":1,"b</w>":2,
+                "ab</w>":3,"!":4,"!</w>":5},"merges":["a b</w>"]}}
                 """, false
             ),
             (

@@ -24,6 +24,33 @@ import Testing
         try check(Fixture.folder("Tokenizers/variants/" + name), strings: indices.map { all[$0] })
     }
 
+    /// CLIP's, as Stable Diffusion 1 and 2 publish it, and as one tokenizer.json; 2 pads with "!", which so becomes a
+    /// token of its own wherever it stands.
+    @Test(arguments: ["clip", "clip-json", "clip-2"]) func clipEncodesAsThere(name: String) throws {
+        let strings = try Fixture.strings()
+        let tokenizer = try Tokenizer(folder: Fixture.folder("Tokenizers/" + name))
+        let first = try #require(Fixture.json("Tokenizers/clip/expected.json").object)
+        var expected = try #require(first["ids"]?.array).map { try $0.idList() }
+        var around = first
+        if name == "clip-2" {
+            around = try #require(Fixture.json("Tokenizers/clip-2/expected.json").object)
+            let others = try #require(around["otherIds"]?.object)
+            #expect(others.members.count > 20)
+            for other in others.members { expected[try #require(Int(other.key))] = try other.value.idList() }
+        }
+        try #require(expected.count == strings.count && strings.count >= 2000)
+        let prefix = try #require(around["prefix"]).integers()
+        let suffix = try #require(around["suffix"]).integers()
+        #expect(tokenizer.padTokenID == around["padding"]?.integer)
+        let differing = strings.indices.filter { index in
+            tokenizer.encode(strings[index], addSpecialTokens: false) != expected[index]
+                || tokenizer.encode(strings[index]) != prefix + expected[index] + suffix
+        }
+        #expect(
+            differing.isEmpty,
+            "\(differing.count) differ: \(differing.prefix(5).map { strings[$0].debugDescription })")
+    }
+
     private func check(_ folder: String, strings: [String]) throws {
         let tokenizer = try Tokenizer(folder: folder)
         let expected = try #require(Fixture.json(folder + "/expected.json").object)

@@ -212,7 +212,7 @@ import Testing
             #""pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"a|b"},"#
                 + #""behavior":"Isolated","invert":false}]},"# + TokenizerTests.model,
             #"pre_tokenizer.pretokenizers[0].pattern.Regex: "a|b" is not among the expressions that vkdyn knows "#
-                + "(those of GPT-2, Llama 3 and Qwen 2)"
+                + "(those of GPT-2, Llama 3, Qwen 2 and CLIP)"
         ),
         (
             #""pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Sometimes"},"#
@@ -278,11 +278,12 @@ import Testing
         #expect(open() == "\(folder.path)/merges.txt: no such file")
         try folder.write("merges.txt", "#version: 0.2\na b\nb c\n")
         #expect(open() == "\(folder.path)/merges.txt: line 3: \"c\" is not in the vocabulary")
-        try folder.write("tokenizer_config.json", #"{"tokenizer_class":"CLIPTokenizer"}"#)
+        try folder.write("tokenizer_config.json", #"{"tokenizer_class":"BertTokenizer"}"#)
         #expect(
             open()
-                == "\(folder.path)/tokenizer_config.json: tokenizer_class: \"CLIPTokenizer\" is a kind of tokenizer "
-                + "that vkdyn does not know; expected GPT2Tokenizer or Qwen2Tokenizer, or a tokenizer.json")
+                == "\(folder.path)/tokenizer_config.json: tokenizer_class: \"BertTokenizer\" is a kind of tokenizer "
+                + "that vkdyn does not know; expected GPT2Tokenizer, Qwen2Tokenizer or CLIPTokenizer, or a "
+                + "tokenizer.json")
         let text = message { () throws(FormatError) in _ = try Tokenizer(folder: folder.path + "/none") }
         #expect(text == "\(folder.path)/none: no such folder")
     }

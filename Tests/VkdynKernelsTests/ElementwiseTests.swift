@@ -65,6 +65,7 @@ import VkdynKernels
         case .geluErf: x / 2 * (1 + erf(x / 2.0.squareRoot()))
         case .geluTanh: x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
         case .silu: x / (1 + exp(-x))
+        case .quickGelu: x / (1 + exp(-1.702 * x))
         }
     }
 
@@ -124,24 +125,42 @@ import VkdynKernels
         }
     }
 
-    @Test func siluGate() {
-        for run in TwinRun<SiluGate>.all() {
+    @Test func activationGate() {
+        for run in TwinRun<ActivationGate>.all() {
             let width = Int(run.parameters.width)
+            let activation = Activation(rawValue: run.constants.activation)!
             let (source, result) = (run.before[1]!.floats, run.after[2]!.floats)
             var wrong = 0
             for row in 0..<run.rowCount {
                 for i in 0..<width {
                     let (gate, up) = (source[row * 2 * width + i], source[row * 2 * width + width + i])
-                    let silu = gate == -.infinity ? .nan : exact(.silu, Double(gate))
-                    let y = silu * Double(up)
-                    // Where e⁻ˣ overflows, silu is −0 instead of a tiny number.
-                    let slack = gate < -88 ? abs(y) : 0
-                    let bound = 4 * ulp(y) + abs(Double(up)) * 0x1p-149 + slack
-                    if !agrees(result[row * width + i], y, bound: bound) { wrong += 1 }
+                    // −∞ times 0.
+                    let isUndefined = gate == -.infinity && activation != .relu && activation != .none
+                    let activated = isUndefined ? .nan : exact(activation, Double(gate))
+                    // What is below f32's range may be 0.
+                    let slack = 4 * max(ulp(activated), 0x1p-24 * abs(Double(gate))) + 0x1p-126
+                    let y = activated * Double(up)
+                    if up.isInfinite, abs(activated) <= slack { continue }
+                    if !agrees(result[row * width + i], y, bound: slack * abs(Double(up)) + ulp(y)) { wrong += 1 }
                 }
             }
             #expect(wrong == 0, "\(run.label)")
             #expect(isUntouched(run, 2, from: run.rowCount * width), "\(run.label)")
+        }
+    }
+
+    @Test func concatenate() {
+        for run in TwinRun<Concatenate>.all() {
+            let (first, second) = (Int(run.parameters.firstWidth), Int(run.parameters.secondWidth))
+            let (left, right) = (run.before[1]!.words, run.before[2]!.words)
+            var expected: [UInt32] = []
+            for row in 0..<run.rowCount {
+                expected += left[row * first..<(row + 1) * first]
+                expected += right[row * second..<(row + 1) * second]
+            }
+            #expect(Array(run.after[3]!.words[..<expected.count]) == expected, "\(run.label)")
+            #expect(expected.count == run.rowCount * (first + second))
+            #expect(isUntouched(run, 3, from: expected.count), "\(run.label)")
         }
     }
 

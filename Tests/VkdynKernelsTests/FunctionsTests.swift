@@ -60,7 +60,32 @@ import VkdynKernels
 
     @Test func errorFunction() { expect("errorFunction", bound: 1.3, Functions.errorFunction, erf) }
 
+    @Test func sine() { expect("sine", bound: 1.5, Functions.sine) { $0.isInfinite ? .nan : sin($0) } }
+
+    @Test func cosine() { expect("cosine", bound: 1.5, Functions.cosine) { $0.isInfinite ? .nan : cos($0) } }
+
+    /// Where a quarter turn nearly cancels an f32: there little is left of it.
+    @Test func sineAndCosineNearQuarterTurns() {
+        var worst = 0.0
+        for quarter in 1...100_000 {
+            let nearest = Float(Double(quarter) * .pi / 2)
+            for x in [nearest.nextDown, nearest, nearest.nextUp] {
+                worst = max(worst, errorInULP(Functions.sine(x), sin(Double(x))))
+                worst = max(worst, errorInULP(Functions.cosine(-x), cos(Double(x))))
+            }
+        }
+        #expect(worst <= 1.5, "\(worst) ulp")
+        // The f32 that lies closest to a multiple of π/2 beside its size.
+        let closest: Float = 16_367_173 * 0x1p72
+        #expect(errorInULP(Functions.cosine(closest), cos(Double(closest))) <= 1.5)
+        #expect(errorInULP(Functions.sine(closest), sin(Double(closest))) <= 1.5)
+    }
+
     @Test func specialValues() {
+        #expect(Functions.sine(-0.0).bitPattern == (-Float.zero).bitPattern && Functions.sine(0).bitPattern == 0)
+        #expect(Functions.cosine(0) == 1 && Functions.cosine(-0.0) == 1)
+        #expect(Functions.sine(.infinity).isNaN && Functions.sine(-.infinity).isNaN && Functions.sine(.nan).isNaN)
+        #expect(Functions.cosine(.infinity).isNaN && Functions.cosine(.nan).isNaN)
         #expect(Functions.reciprocal(0) == .infinity)
         #expect(Functions.reciprocal(-0.0) == -.infinity)
         #expect(Functions.reciprocal(-.infinity).bitPattern == (-Float.zero).bitPattern)

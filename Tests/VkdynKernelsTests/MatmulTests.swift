@@ -4,18 +4,6 @@ import VkdynKernels
 
 /// The matrix product against its formula in double precision, by a layout written out anew.
 @Suite struct MatmulTests {
-    /// Where the element of (k, column) lies, told from the description alone: blocks of 32 columns, rows of words, words
-    /// of p consecutive k's.
-    private func element(_ k: Int, _ column: Int, depth: Int, columns: Int, perWord p: Int) -> Int {
-        let padded = (columns + 3) / 4 * 4
-        let block = column / 32
-        let words = (depth + p - 1) / p
-        var before = 0
-        for earlier in 0..<block { before += (min((earlier + 1) * 32, padded) - earlier * 32) * words }
-        let width = min((block + 1) * 32, padded) - block * 32
-        return (before + k / p * width + column % 32) * p + k % p
-    }
-
     @Test func everyCaseAgreesWithItsFormulaWithinTheStatedBound() {
         for run in TwinRun<Matmul>.all() {
             let p = run.parameters
@@ -40,7 +28,9 @@ import VkdynKernels
                         var sum = 0.0
                         var magnitude = 0.0
                         for k in 0..<depth {
-                            let index = batch * matrix + element(k, column, depth: depth, columns: columns, perWord: perWord)
+                            let index =
+                                batch * matrix
+                                + packedElement(k, column, depth: depth, columns: columns, perWord: perWord)
                             var product = Double(source[first + k]) * Double(values[index])
                             if let scales {
                                 let group = batch * groups + k / Int(p.groupSize)
@@ -114,4 +104,16 @@ import VkdynKernels
         }
         #expect(Set(results).count == 1)
     }
+}
+
+/// Where the element of (k, column) lies, told from the description alone: blocks of 32 columns, rows of words, words
+/// of p consecutive k's.
+func packedElement(_ k: Int, _ column: Int, depth: Int, columns: Int, perWord p: Int) -> Int {
+    let padded = (columns + 3) / 4 * 4
+    let block = column / 32
+    let words = (depth + p - 1) / p
+    var before = 0
+    for earlier in 0..<block { before += (min((earlier + 1) * 32, padded) - earlier * 32) * words }
+    let width = min((block + 1) * 32, padded) - block * 32
+    return (before + k / p * width + column % 32) * p + k % p
 }

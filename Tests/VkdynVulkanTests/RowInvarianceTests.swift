@@ -44,6 +44,21 @@ import VkdynSchedule
             rows: ["positions", "experts", "weights", "sharedRows", "residual", "result"]),
         RowProduct(
             GatherColumns.self, ["rows": 64, "width": 60, "k": 5], .f32, rows: ["indices", "source", "result"]),
+        RowProduct(
+            Convolution.self,
+            [
+                "images": 8, "height": 5, "width": 4, "channels": 28, "columns": 37, "kernel": 3, "scale": 2,
+                "activation": 4, "bias": 1, "residual": 1,
+            ], .f16, rows: ["source", "residual", "result"]),
+        RowProduct(
+            GroupMoments.self, ["images": 8, "pixels": 70, "groups": 4, "groupChannels": 5], .f32,
+            rows: ["source", "moments"]),
+        RowProduct(
+            GroupStatistics.self, ["images": 8, "pixels": 70, "groups": 4, "groupChannels": 5], .f32,
+            rows: ["moments", "statistics"]),
+        RowProduct(
+            GroupNorm.self, ["images": 8, "pixels": 70, "groups": 4, "groupChannels": 5, "activation": 4], .f32,
+            rows: ["source", "statistics", "result"]),
     ]
 
     @Test(arguments: products) func aRowHasTheSameBitsInEveryBatch(product: RowProduct) throws {
@@ -118,7 +133,7 @@ struct RowProduct: CustomTestStringConvertible, Sendable {
         self.kernel = kernel
         rowBindings = rows
         let names = kernel.interface.bindings.map(\.name)
-        precondition(rows.isSubset(of: names) && names[0] == "rows")
+        precondition(rows.isSubset(of: names) && ["rows", "images"].contains(names[0]))
         let count = testCase.contents[0]!.bytes.withUnsafeBytes { $0.loadUnaligned(as: RowCount.self) }
         // A product without bytes would never differ.
         precondition(zip(names, testCase.contents).allSatisfy { !rows.contains($0) || $1?.bytes.isEmpty != true })

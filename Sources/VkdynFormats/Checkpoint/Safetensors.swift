@@ -64,8 +64,8 @@ public struct SafetensorsCheckpoint: WeightSource {
 
     /// Opens `folder/NAME.safetensors`, or the shards that `folder/NAME.safetensors.index.json` names.
     ///
-    /// `names` are tried in order; diffusers' folders use `diffusion_pytorch_model`. `folder` may also be the
-    /// path of one `.safetensors` file. Throws when nothing is found or a header is wrong.
+    /// `names` are tried in order; diffusers' folders use `diffusion_pytorch_model` and, in half precision,
+    /// `diffusion_pytorch_model.fp16`. `folder` may also be the path of one `.safetensors` file. Throws when nothing is found or a header is wrong.
     public init(folder: String, names candidates: [String] = ["model"]) throws(FormatError) {
         switch PathKind(folder) {
         case .absent: throw FormatError(file: folder, problem: "no such folder")
@@ -80,8 +80,7 @@ public struct SafetensorsCheckpoint: WeightSource {
                 try self.init(path: folder, files: [Safetensors(path: single)])
                 return
             }
-            let index = single + ".index.json"
-            if PathKind(index) != .absent {
+            for index in Self.indexNames(candidate).map({ joinPath(folder, $0) }) where PathKind(index) != .absent {
                 try self.init(folder: folder, index: index)
                 return
             }
@@ -96,6 +95,16 @@ public struct SafetensorsCheckpoint: WeightSource {
         }
         let expected = candidates.map { "\($0).safetensors" }.joined(separator: " or ")
         throw FormatError(file: folder, problem: "holds no weights; expected \(expected), or its index")
+    }
+
+    /// What the index of a sharded checkpoint is called; for `NAME.VARIANT` diffusers puts the variant near the end.
+    private static func indexNames(_ candidate: String) -> [String] {
+        var names = [candidate + ".safetensors.index.json"]
+        if let dot = candidate.lastIndex(of: ".") {
+            names.append(
+                "\(candidate[..<dot]).safetensors.index.\(candidate[candidate.index(after: dot)...]).json")
+        }
+        return names
     }
 
     /// The weights of a model folder that its configuration describes.

@@ -40,6 +40,27 @@ extension TensorView {
         return exchanged
     }
 
+    /// A convolution's kernel, [outputs, channels, height, width], as a matrix whose inputs are in the order of kernel
+    /// row, kernel column, channel: [outputs, height · width · channels], in the same element type.
+    ///
+    /// - Throws: `FormatError` naming the tensor when it has not four dimensions, or when memory is short.
+    public func channelsLast() throws(FormatError) -> TensorView {
+        guard shape.count == 4 else { throw error("has shape \(shape), expected a convolution's four dimensions") }
+        let (outputs, channels, taps) = (shape[0], shape[1], shape[2] * shape[3])
+        let size = elementType.byteCount
+        return try copied(shape: [outputs, taps * channels]) { source, target in
+            for output in 0..<outputs {
+                for channel in 0..<channels {
+                    for tap in 0..<taps {
+                        let from = ((output * channels + channel) * taps + tap) * size
+                        let to = ((output * taps + tap) * channels + channel) * size
+                        for byte in 0..<size { target[to + byte] = source[from + byte] }
+                    }
+                }
+            }
+        }
+    }
+
     private func matrixColumns() throws(FormatError) -> Int {
         guard shape.count == 2 else { throw error("has shape \(shape), expected a matrix") }
         return shape[1]

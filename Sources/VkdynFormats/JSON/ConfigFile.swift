@@ -52,6 +52,11 @@ public struct ConfigObject: Sendable {
         if case .object = value(field) { true } else { false }
     }
 
+    /// Whether `field` is a list, for fields that may also be something else.
+    public func isList(_ field: String) -> Bool {
+        if case .array = value(field) { true } else { false }
+    }
+
     /// An error about `field`, for checks that a model makes on top of the types.
     public func error(_ field: String, _ problem: String) -> FormatError {
         FormatError(file: file, field: prefix + plainForMessage(field), problem: problem)
@@ -66,7 +71,8 @@ public struct ConfigObject: Sendable {
         try required(field, try optionalInteger(field, in: range), fallback, Self.expectation(range))
     }
 
-    /// A finite number; throws when it is absent and there is no default, or is anything else.
+    /// A number in `range`, or a finite one without; throws when it is absent and there is no default, or is anything
+    /// else.
     public func number(
         _ field: String, in range: ClosedRange<Double>? = nil, default fallback: Double? = nil
     ) throws(FormatError) -> Double {
@@ -115,12 +121,12 @@ public struct ConfigObject: Sendable {
         return integer
     }
 
-    /// A finite number in `range`, or nil when absent.
+    /// A number in `range`, or a finite one without, or nil when absent.
     public func optionalNumber(
         _ field: String, in range: ClosedRange<Double>? = nil
     ) throws(FormatError) -> Double? {
         guard let value = value(field) else { return nil }
-        guard let number = value.number, number.isFinite, range?.contains(number) ?? true else {
+        guard let number = value.number, range?.contains(number) ?? number.isFinite else {
             throw error(field, "expected \(Self.expectation(range)), found \(value.summary)")
         }
         return number

@@ -51,7 +51,7 @@ struct JSONObject: Sendable {
 }
 
 /// `text` in double quotes for a one-line message: control characters escaped, cut after 40 characters.
-func quotedForMessage(_ text: String) -> String {
+public func quotedForMessage(_ text: String) -> String {
     var out = "\""
     for (index, scalar) in text.unicodeScalars.enumerated() {
         if index == 40 {

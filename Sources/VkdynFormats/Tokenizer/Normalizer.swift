@@ -2,7 +2,7 @@
 indirect enum Normalizer: Sendable {
     case sequence([Normalizer])
     case prepend([UInt8])
-    case replace(LiteralPattern, with: [UInt8])
+    case replace(TextPattern, with: [UInt8])
     case form(UnicodeNormalization.Form)
     case lowercase
     case strip(left: Bool, right: Bool)
@@ -93,23 +93,6 @@ struct LiteralPattern: Sendable, Equatable {
             index = max(end, index + 1)
         }
         return matches
-    }
-
-    func replace(in source: [UInt8], with replacement: [UInt8]) -> [UInt8] {
-        source.withUnsafeBufferPointer { bytes in
-            let matches = matches(in: bytes)
-            if matches.isEmpty { return source }
-            var out: [UInt8] = []
-            out.reserveCapacity(bytes.count)
-            var end = 0
-            for match in matches {
-                out.append(contentsOf: bytes[end..<match.lowerBound])
-                out.append(contentsOf: replacement)
-                end = match.upperBound
-            }
-            out.append(contentsOf: bytes[end...])
-            return out
-        }
     }
 
     /// Where the repeats of `text` that begin at `index` end, and whether there are enough of them.

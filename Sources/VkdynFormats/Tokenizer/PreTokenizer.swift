@@ -7,7 +7,7 @@ indirect enum PreTokenizer: Sendable {
 
     case sequence([PreTokenizer])
     case byteLevel(addsPrefixSpace: Bool, splits: Bool)
-    case split(SplitPattern, SplitBehavior, isInverted: Bool)
+    case split(TextPattern, SplitBehavior, isInverted: Bool)
     case metaspace(mark: [UInt8], scheme: PrependScheme, splits: Bool)
     /// White space is dropped; words and runs of other characters are split.
     case whitespace
@@ -32,7 +32,7 @@ indirect enum PreTokenizer: Sendable {
         case .split(let pattern, let behavior, let isInverted):
             text.split(pattern, behavior, isInverted: isInverted)
         case .metaspace(let mark, let scheme, let splits):
-            let space = LiteralPattern(text: [0x20])
+            let space = TextPattern.literal(LiteralPattern(text: [0x20]))
             text.rewrite { piece, isFirst, out in
                 let marked = space.replace(in: Array(piece), with: mark)
                 let prepends = scheme == .always || scheme == .first && isFirst
@@ -48,8 +48,8 @@ indirect enum PreTokenizer: Sendable {
     }
 }
 
-/// What is looked for when text is split.
-enum SplitPattern: Sendable {
+/// What is looked for when text is split, or when parts of it are replaced.
+enum TextPattern: Sendable {
     case literal(LiteralPattern)
     case scanner(TextScanner)
 
@@ -57,6 +57,24 @@ enum SplitPattern: Sendable {
         switch self {
         case .literal(let pattern): pattern.matches(in: bytes)
         case .scanner(let scanner): scanner.matches(in: bytes)
+        }
+    }
+
+    /// `source` with every match replaced.
+    func replace(in source: [UInt8], with replacement: [UInt8]) -> [UInt8] {
+        source.withUnsafeBufferPointer { bytes in
+            let matches = matches(in: bytes)
+            if matches.isEmpty { return source }
+            var out: [UInt8] = []
+            out.reserveCapacity(bytes.count)
+            var end = 0
+            for match in matches {
+                out.append(contentsOf: bytes[end..<match.lowerBound])
+                out.append(contentsOf: replacement)
+                end = match.upperBound
+            }
+            out.append(contentsOf: bytes[end...])
+            return out
         }
     }
 }
@@ -96,7 +114,7 @@ struct PreTokenizedText {
     }
 
     /// Splits every piece at the matches of `pattern`.
-    mutating func split(_ pattern: SplitPattern, _ behavior: SplitBehavior, isInverted: Bool = false) {
+    mutating func split(_ pattern: TextPattern, _ behavior: SplitBehavior, isInverted: Bool = false) {
         var result: [Range<Int>] = []
         result.reserveCapacity(pieces.count)
         bytes.withUnsafeBufferPointer { bytes in

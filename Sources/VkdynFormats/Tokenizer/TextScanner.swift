@@ -8,6 +8,10 @@ enum TextScanner: Sendable, CaseIterable {
     case llama3
     /// Qwen 2: as `llama3`, digits one by one.
     case qwen2
+    /// CLIP: words, single digits and runs of other characters; white space is left out.
+    case clip
+    /// The same, with `<|startoftext|>` and `<|endoftext|>` in one piece.
+    case clipWithSpecialTokens
     /// `\w+|[^\w\s]+`.
     case words
     /// One white-space character.
@@ -21,10 +25,13 @@ enum TextScanner: Sendable, CaseIterable {
     init?(regularExpression: String) {
         let contractions = "'s|'t|'re|'ve|'m|'ll|'d"
         let tail = #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
+        let clip = #"|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"#
         switch regularExpression {
         case contractions + #"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: self = .gpt2
         case "(?i:\(contractions))" + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"# + tail: self = .llama3
         case "(?i:\(contractions))" + #"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"# + tail: self = .qwen2
+        case contractions + clip: self = .clip
+        case #"<\|startoftext\|>|<\|endoftext\|>|"# + contractions + clip: self = .clipWithSpecialTokens
         case #"\w+|[^\w\s]+"#: self = .words
         case #"\s"#: self = .oneSpace
         case #"\s+"#: self = .spaces
@@ -56,6 +63,12 @@ enum TextScanner: Sendable, CaseIterable {
         case .gpt2: return gpt2End(cursor, index)
         case .llama3: return cl100kEnd(cursor, index, digitLimit: 3)
         case .qwen2: return cl100kEnd(cursor, index, digitLimit: 1)
+        case .clip: return clipEnd(cursor, index)
+        case .clipWithSpecialTokens:
+            for token in ["<|startoftext|>", "<|endoftext|>"] where cursor.begins(index, with: token) {
+                return index + token.utf8.count
+            }
+            return clipEnd(cursor, index)
         case .words:
             let flags = cursor.flags(index)
             if flags.contains(.word) { return cursor.run(index) { $0.contains(.word) } }
@@ -80,6 +93,14 @@ enum TextScanner: Sendable, CaseIterable {
             return cursor.run(start) { $0.isDisjoint(with: [.letter, .number, .space]) }
         }
         return cursor.spacesEnd(index)
+    }
+
+    private func clipEnd(_ cursor: Cursor, _ index: Int) -> Int {
+        if let end = cursor.contraction(index, ignoresCase: false) { return end }
+        let flags = cursor.flags(index)
+        if flags.contains(.letter) { return cursor.run(index) { $0.contains(.letter) } }
+        if flags.contains(.number) { return cursor.next(index) }
+        return cursor.run(index) { $0.isDisjoint(with: [.letter, .number, .space]) }
     }
 
     /// The expression of `llama3` and `qwen2`, whose digits come in groups of up to `digitLimit`.
@@ -137,6 +158,11 @@ private struct Cursor {
     /// The index of the next scalar.
     @inline(__always)
     func next(_ index: Int) -> Int { index + scalar(in: bytes, at: index).length }
+
+    /// Whether `text` is at `index`.
+    func begins(_ index: Int, with text: String) -> Bool {
+        bytes[index...].starts(with: text.utf8)
+    }
 
     /// Where the run of scalars whose classes satisfy `condition` ends.
     @inline(__always)

@@ -14,6 +14,13 @@ struct TokenDecoder: Sendable {
         case metaspace(mark: UInt32, dropsInFirst: Bool)
         /// Without a decoder tokens are joined by spaces.
         case joinWithSpaces
+        /// White space at both ends of the text is dropped.
+        case trim
+    }
+
+    /// After ByteLevel: what ends a word becomes a space, as for CLIP.
+    static func wordEnds(_ suffix: String) -> [Stage] {
+        [.replace(LiteralPattern(text: Array(suffix.utf8)), with: [0x20]), .trim]
     }
 
     let stages: [Stage]
@@ -49,7 +56,7 @@ struct TokenDecoderState: Sendable {
             states.append(state)
             switch stage {
             case .byteLevel, .fuse: isFused = true
-            case .replace, .byteFallback, .strip, .metaspace, .joinWithSpaces: break
+            case .replace, .byteFallback, .strip, .metaspace, .joinWithSpaces, .trim: break
             }
         }
     }
@@ -60,7 +67,7 @@ struct TokenDecoderState: Sendable {
         case .fuse, .metaspace: true
         case .strip(_, _, let stop): stop == 0
         case .replace(let pattern, _): pattern.minimumRepeats == nil && isOneScalar(pattern.text)
-        case .byteLevel, .byteFallback, .joinWithSpaces: false
+        case .byteLevel, .byteFallback, .joinWithSpaces, .trim: false
         }
     }
 
@@ -111,7 +118,7 @@ struct TokenDecoderState: Sendable {
             ByteLevelAlphabet.decode(piece, into: &states[stage].held)
             feed(takeCompleteUTF8(&states[stage].held, isLast: false), to: stage + 1)
         case .replace(let pattern, let replacement):
-            feed(pattern.replace(in: Array(piece), with: replacement), to: stage + 1)
+            feed(TextPattern.literal(pattern).replace(in: Array(piece), with: replacement), to: stage + 1)
         case .byteFallback:
             if let byte = Self.fallbackByte(piece) {
                 states[stage].held.append(byte)
@@ -138,6 +145,10 @@ struct TokenDecoderState: Sendable {
         case .joinWithSpaces:
             if states[stage].pieceCount > 1 { feed([0x20], to: stage + 1) }
             feed(piece, to: stage + 1)
+        case .trim:
+            let start = endOfSpaces(in: piece, from: 0)
+            let end = max(start, startOfSpaces(in: piece, before: piece.count))
+            feed(UnsafeBufferPointer(rebasing: piece[start..<end]), to: stage + 1)
         }
     }
 
@@ -154,7 +165,7 @@ struct TokenDecoderState: Sendable {
             } else {
                 for _ in bytes { feed(replacementCharacter, to: stage + 1) }
             }
-        case .replace, .fuse, .strip, .metaspace, .joinWithSpaces: break
+        case .replace, .fuse, .strip, .metaspace, .joinWithSpaces, .trim: break
         }
     }
 

@@ -4,7 +4,8 @@ struct TokenizerFile {
 
     init(_ file: ConfigFile) { root = file.root }
 
-    func tokenizer() throws(FormatError) -> Tokenizer {
+    /// - Parameter stages: what follows the file's own decoder.
+    func tokenizer(decodingWith stages: [TokenDecoder.Stage] = []) throws(FormatError) -> Tokenizer {
         let version = try root.string("version", default: "1.0")
         if version != "1.0" {
             throw root.error("version", "expected \"1.0\", found \(quotedForMessage(version))")
@@ -27,7 +28,7 @@ struct TokenizerFile {
                 } ?? []),
             decoder: TokenDecoder(
                 stages: try root.optionalObject("decoder").map { (object) throws(FormatError) in
-                    try Self.stages(object)
+                    try Self.stages(object) + stages
                 } ?? [.joinWithSpaces]))
         return Tokenizer(pipeline)
     }
@@ -52,7 +53,7 @@ struct TokenizerFile {
             return .sequence(parts)
         case "Prepend": return .prepend(Array(try object.string("prepend").utf8))
         case "Replace":
-            return .replace(try literalPattern(object), with: Array(try object.string("content").utf8))
+            return .replace(try textPattern(object), with: Array(try object.string("content").utf8))
         case "Precompiled":
             guard let map = base64Bytes(try object.string("precompiled_charsmap")).flatMap({ CharacterMap($0) }) else {
                 throw object.error("precompiled_charsmap", "is no character map of SentencePiece in base64")
@@ -84,7 +85,7 @@ struct TokenizerFile {
                 splits: try object.boolean("use_regex", default: true))
         case "Split":
             return .split(
-                try splitPattern(object), try object.choice("behavior", of: SplitBehavior.self),
+                try textPattern(object), try object.choice("behavior", of: SplitBehavior.self),
                 isInverted: try object.boolean("invert", default: false))
         case "Metaspace":
             let mark = try oneScalar(object, "replacement")
@@ -98,7 +99,7 @@ struct TokenizerFile {
         }
     }
 
-    private static func splitPattern(_ object: ConfigObject) throws(FormatError) -> SplitPattern {
+    private static func textPattern(_ object: ConfigObject) throws(FormatError) -> TextPattern {
         let pattern = try object.object("pattern")
         if let expression = try pattern.optionalString("Regex") {
             if let scanner = TextScanner(regularExpression: expression) { return .scanner(scanner) }
@@ -235,7 +236,7 @@ struct TokenizerFile {
         pattern.error(
             "Regex",
             "\(quotedForMessage(expression)) is not among the expressions that vkdyn knows "
-                + "(those of GPT-2, Llama 3 and Qwen 2)")
+                + "(those of GPT-2, Llama 3, Qwen 2 and CLIP)")
     }
 }
 

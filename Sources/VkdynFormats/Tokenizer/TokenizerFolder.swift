@@ -3,7 +3,8 @@ extension Tokenizer {
     ///
     /// BOS, EOS and padding are named by `tokenizer_config.json` and `special_tokens_map.json` where the folder
     /// has them. Throws when a file is missing, damaged, or of a kind that is not known.
-    public init(folder: String) throws(FormatError) {
+    /// - Parameter className: what kind of tokenizer it is (`CLIPTokenizer`), where the folder does not say.
+    public init(folder: String, className: String? = nil) throws(FormatError) {
         switch PathKind(folder) {
         case .absent: throw FormatError(file: folder, problem: "no such folder")
         case .file: throw FormatError(file: folder, problem: "is a file; expected a model folder")
@@ -11,12 +12,13 @@ extension Tokenizer {
         }
         let files = TokenizerFolder(
             folder: folder, config: try Self.optionalConfig(folder, "tokenizer_config.json"),
-            specialTokens: try Self.optionalConfig(folder, "special_tokens_map.json"))
+            specialTokens: try Self.optionalConfig(folder, "special_tokens_map.json"), assumedClass: className)
         let path = joinPath(folder, "tokenizer.json")
         if PathKind(path) != .absent {
-            self = try TokenizerFile(ConfigFile(path: path)).tokenizer()
+            self = try TokenizerFile(ConfigFile(path: path)).tokenizer(
+                decodingWith: files.isCLIP() ? TokenDecoder.wordEnds(TokenizerFolder.clipWordEnd) : [])
         } else if PathKind(joinPath(folder, "vocab.json")) != .absent {
-            self = try files.gpt2Tokenizer()
+            self = try files.bytePairTokenizer()
         } else if let name = ["tokenizer.model", "spiece.model"].first(where: {
             PathKind(joinPath(folder, $0)) != .absent
         }) {
@@ -55,10 +57,19 @@ struct TokenizerFolder {
     let folder: String
     let config: ConfigFile?
     let specialTokens: ConfigFile?
+    /// The kind of tokenizer where `config` does not name one.
+    let assumedClass: String?
+
+    /// What CLIP puts after the last character of a word.
+    static let clipWordEnd = "</w>"
 
     /// `bos_token`, `eos_token` …, written as a string or as an object with flags.
+    ///
+    /// In older folders, which lack `added_tokens_decoder`, the map of special tokens overrides the configuration: the
+    /// two of Stable Diffusion 2 differ, in what it pads with.
     func specialToken(_ field: String) throws(FormatError) -> AddedToken? {
-        for file in [config, specialTokens] {
+        let isOlder = config.map { !$0.root.contains("added_tokens_decoder") } ?? true
+        for file in isOlder ? [specialTokens, config] : [config, specialTokens] {
             guard let root = file?.root, let value = root.value(field) else { continue }
             switch value {
             case .string(let content):
@@ -70,11 +81,13 @@ struct TokenizerFolder {
             default: throw root.error(field, "expected a string or an object, found \(value.summary)")
             }
         }
-        return nil
+        guard try isCLIP() else { return nil }
+        let content = field == "bos_token" ? "<|startoftext|>" : "<|endoftext|>"
+        return AddedToken(content: content, isNormalized: false, isSpecial: true)
     }
 
-    /// GPT-2's kind of tokenizer from `vocab.json` and `merges.txt`, as GPT-2, OPT and Qwen 2 publish it.
-    func gpt2Tokenizer() throws(FormatError) -> Tokenizer {
+    /// GPT-2's kind of tokenizer from `vocab.json` and `merges.txt`, as GPT-2, OPT, Qwen 2 and CLIP publish it.
+    func bytePairTokenizer() throws(FormatError) -> Tokenizer {
         let kind = try tokenizerClass()
         let vocabularyFile = try ConfigFile(path: joinPath(folder, "vocab.json"))
         let vocabulary = try BytePairEncodingReader.vocabulary(vocabularyFile.root)
@@ -82,7 +95,12 @@ struct TokenizerFolder {
         let merges = try MappedFile(path: mergesPath).withUnsafeBytes { (bytes) throws(FormatError) in
             try BytePairEncodingReader.merges(bytes, file: mergesPath, vocabulary: vocabulary)
         }
-        let normalizer: Normalizer? = kind == .qwen2 ? .form(.nfc) : nil
+        let normalizer: Normalizer? =
+            switch kind {
+            case .gpt2: nil
+            case .qwen2: .form(.nfc)
+            case .clip: .sequence([.form(.nfc), .replace(.scanner(.spaces), with: [0x20]), .lowercase])
+            }
         let addsPrefixSpace = try config?.root.boolean("add_prefix_space", default: false) ?? false
         let preTokenizer: PreTokenizer =
             switch kind {
@@ -92,31 +110,54 @@ struct TokenizerFolder {
                     .split(.scanner(.qwen2), .isolated, isInverted: false),
                     .byteLevel(addsPrefixSpace: addsPrefixSpace, splits: false),
                 ])
+            case .clip:
+                .sequence([
+                    .split(.scanner(.clipWithSpecialTokens), .removed, isInverted: true),
+                    .byteLevel(addsPrefixSpace: false, splits: true),
+                ])
             }
         let added = AddedTokens(try addedTokens(), vocabulary: vocabulary, normalizer: normalizer)
-        var postProcessor = PostProcessor()
-        if try addsBOS() {
-            let content = try specialToken("bos_token")?.content ?? "</s>"
+        func id(of field: String, _ purpose: String) throws(FormatError) -> Int {
+            let content = try specialToken(field)?.content ?? "</s>"
             guard let id = added.ids[ByteExactString(content)] ?? vocabulary.id(of: content).map(Int.init) else {
                 throw FormatError(
                     file: vocabularyFile.path,
-                    problem: "does not hold the token \(quotedForMessage(content)) that begins a sequence")
+                    problem: "does not hold the token \(quotedForMessage(content)) that \(purpose)")
             }
-            postProcessor.templates = [[.ids([id]), .text]]
+            return id
+        }
+        var postProcessor = PostProcessor()
+        var options = BytePairEncoding.Options()
+        var stages = [TokenDecoder.Stage.byteLevel]
+        if kind == .clip {
+            options.endOfWordSuffix = Self.clipWordEnd
+            options.unknownID = Int32(try id(of: "unk_token", "stands for what is unknown"))
+            stages += TokenDecoder.wordEnds(Self.clipWordEnd)
+            let (begin, end) = (try id(of: "bos_token", "begins a text"), try id(of: "eos_token", "ends a text"))
+            postProcessor.templates = [[.ids([begin]), .text, .ids([end])]]
+        } else if try addsBOS() {
+            postProcessor.templates = [[.ids([try id(of: "bos_token", "begins a sequence")]), .text]]
         }
         return Tokenizer(
             TokenizerPipeline(
-                model: .bytePairs(BytePairEncoding(vocabulary: vocabulary, merges: merges, options: .init())),
+                model: .bytePairs(BytePairEncoding(vocabulary: vocabulary, merges: merges, options: options)),
                 addedTokens: added, normalizer: normalizer, preTokenizer: preTokenizer,
-                postProcessor: postProcessor, decoder: TokenDecoder(stages: [.byteLevel])))
+                postProcessor: postProcessor, decoder: TokenDecoder(stages: stages)))
     }
 
     /// The tokenizers that are published as `vocab.json` and `merges.txt`.
     private enum Kind {
-        case gpt2, qwen2
+        case gpt2, qwen2, clip
+    }
+
+    /// Whether the folder or the caller says that it is CLIP's.
+    func isCLIP() throws(FormatError) -> Bool {
+        let name = try config?.root.optionalString("tokenizer_class") ?? assumedClass
+        return name == "CLIPTokenizer" || name == "CLIPTokenizerFast"
     }
 
     private func tokenizerClass() throws(FormatError) -> Kind {
+        if try isCLIP() { return .clip }
         guard let config, let name = try config.root.optionalString("tokenizer_class") else { return .gpt2 }
         switch name {
         case "GPT2Tokenizer", "GPT2TokenizerFast": return .gpt2
@@ -125,7 +166,7 @@ struct TokenizerFolder {
             throw config.root.error(
                 "tokenizer_class",
                 "\(quotedForMessage(name)) is a kind of tokenizer that vkdyn does not know; "
-                    + "expected GPT2Tokenizer or Qwen2Tokenizer, or a tokenizer.json")
+                    + "expected GPT2Tokenizer, Qwen2Tokenizer or CLIPTokenizer, or a tokenizer.json")
         }
     }
 
@@ -155,7 +196,8 @@ struct TokenizerFolder {
         }
         var list = tokens.sorted { $0.id < $1.id }.map(\.token)
         var specials: [AddedToken] = []
-        for field in ["unk_token", "bos_token", "eos_token", "pad_token"] {
+        // Of two with the same text the last counts, as in transformers.
+        for field in ["bos_token", "eos_token", "unk_token", "pad_token"] {
             if let token = try specialToken(field) { specials.append(token) }
         }
         if specials.isEmpty, list.isEmpty {

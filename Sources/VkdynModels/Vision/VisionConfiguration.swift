@@ -102,10 +102,7 @@ extension VisionTransformer {
 
         /// What no kernel could run, whoever published it; in the publisher's names of the fields.
         func check(_ config: ConfigObject, width: String, image: String, classToken: String) throws(FormatError) {
-            guard self.width % headCount == 0, headSize % 4 == 0, (4...256).contains(headSize) else {
-                throw config.error(
-                    width, "\(self.width) over \(headCount) heads gives no head size of 4 to 256 in steps of 4")
-            }
+            try config.requireHeads(headCount, width: self.width, width)
             guard imageHeight % patchHeight == 0, imageWidth % patchWidth == 0 else {
                 throw config.error(
                     image,

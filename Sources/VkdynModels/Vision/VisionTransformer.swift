@@ -184,7 +184,9 @@ public struct VisionTransformer: Sendable {
         let normed = layer.attentionNorm.record(
             into: &recording, "attention_norm", tokens.hidden, width: c.width, rows: rows)
         let fused = layer.fused.record(into: &recording, "query_key_value", normed, rows: rows)
-        let attended = recordAttention(into: &recording, fused, batch, tokens)
+        let attended = SequenceAttention(headCount: c.headCount, headSize: c.headSize).record(
+            into: &recording, fused: fused, rows: rows, sequences: batch.images.capacity, length: tokens.count,
+            keyBias: tokens.keyBias)
         tokens.hidden = recordAdded(
             into: &recording, "output", layer.output, attended, layer.attentionScale, tokens.hidden, rows)
         return TokenKeys(
@@ -214,39 +216,6 @@ public struct VisionTransformer: Sendable {
         let result = recording.transient(.f32, count: rows.capacity * configuration.width, label + "_scaled")
         let product = linear.record(into: &recording, label, source, rows: rows)
         recordScaled(into: &recording, label + "_scaled", product, scale, residual, rows, result: result)
-        return result
-    }
-
-    /// - Parameter fused: [rows, 3 · width]: queries, keys, values.
-    /// - Returns: [rows, width].
-    private func recordAttention(
-        into recording: inout Recording, _ fused: Buffer, _ batch: ImageBatch, _ tokens: ImageTokens
-    ) -> Buffer {
-        let c = configuration
-        let (rows, images) = (batch.rows(tokens.count), batch.images.capacity)
-        // What no key fills is never read.
-        let slots = (tokens.count + 63) / 64 * 64
-        let keys = recording.transient(.f32, count: images * slots * c.width, "keys")
-        let values = recording.transient(.f32, count: images * slots * c.width, "values")
-        recording.dispatch(
-            KVAppend.self, "append", .init(rows: rows.buffer, source: fused, keyCache: keys, valueCache: values),
-            .init(
-                rowCapacity: UInt32(rows.capacity), sequenceRows: UInt32(tokens.count),
-                kvHeadCount: UInt32(c.headCount), headSize: UInt32(c.headSize), valueSize: UInt32(c.headSize),
-                keyOffset: UInt32(c.width), valueOffset: UInt32(2 * c.width), stride: UInt32(3 * c.width),
-                cacheCapacity: UInt32(slots)), rows: rows)
-        let result = recording.transient(.f32, count: rows.capacity * c.width, "attention")
-        recording.dispatch(
-            Attention.self, "attention",
-            .init(
-                rows: rows.buffer, source: fused, keyCache: keys, valueCache: values, bias: tokens.keyBias,
-                result: result),
-            .init(
-                rowCapacity: rows.capacity, sequenceRows: tokens.count, headCount: c.headCount,
-                kvHeadCount: c.headCount,
-                headSize: c.headSize, sourceStride: 3 * c.width, cacheCapacity: slots,
-                scale: 1 / Float(c.headSize).squareRoot(), keyCount: tokens.count,
-                bias: .init(sequenceStride: tokens.count)), rows: rows)
         return result
     }
 

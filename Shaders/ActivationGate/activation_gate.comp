@@ -10,6 +10,8 @@
 
 layout(local_size_x = 64) in;
 
+layout(constant_id = 0) const uint ACTIVATION = 0u;
+
 layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
 layout(std430, binding = 1) readonly buffer Source { float source[]; };
 layout(std430, binding = 2) writeonly buffer Result { float result[]; };
@@ -25,6 +27,6 @@ void main() {
     uint first = gl_WorkGroupID.y * 256u;
     for (uint i = first + gl_LocalInvocationID.x; i < min(first + 256u, width); i += 64u) {
         uint gate = row * 2u * width + i;
-        result[row * width + i] = activate(source[gate], ACTIVATION_SILU) * source[gate + width];
+        result[row * width + i] = activate(source[gate], ACTIVATION) * source[gate + width];
     }
 }

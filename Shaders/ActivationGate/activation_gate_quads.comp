@@ -11,6 +11,7 @@
 
 layout(local_size_x = 64) in;
 
+layout(constant_id = 0) const uint ACTIVATION = 0u;
 layout(constant_id = 10) const uint ROWS = 1u;
 
 layout(std430, binding = 0) readonly buffer Rows { RowCount rows; };
@@ -32,7 +33,7 @@ void main() {
         uint gate = i + (i / quad_count) * quad_count;
         vec4 x = texelFetch(source, int(gate));
         vec4 up = texelFetch(source, int(gate + quad_count));
-        result[i] = vec4(activate(x.x, ACTIVATION_SILU), activate(x.y, ACTIVATION_SILU), activate(x.z, ACTIVATION_SILU),
-                         activate(x.w, ACTIVATION_SILU)) * up;
+        result[i] = vec4(activate(x.x, ACTIVATION), activate(x.y, ACTIVATION), activate(x.z, ACTIVATION),
+                         activate(x.w, ACTIVATION)) * up;
     }
 }
