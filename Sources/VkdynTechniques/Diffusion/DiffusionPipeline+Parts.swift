@@ -58,7 +58,7 @@ extension DiffusionPipeline {
         var memory = DiffusionMemory()
         let decoded = try decode(
             Self.channelsLast(latents, pictures: pictures, channels: channels, pixels: height * width),
-            pictures: pictures, height: height, width: width, memory: &memory)
+            try makeDecoding(height: height, width: width), memory: &memory)
         return Self.channelsFirst(
             Array(decoded.joined()), pictures: pictures, channels: 3,
             pixels: height * width * enlargement * enlargement)

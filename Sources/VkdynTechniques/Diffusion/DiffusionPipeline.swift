@@ -119,6 +119,10 @@ public final class DiffusionPipeline {
         var memory = DiffusionMemory()
         memory.weightBytes = device.memory?.bytes ?? 0
 
+        // What the device cannot decode is found out before the steps, not after them.
+        let decoding = try makeDecoding(height: height, width: width)
+        _ = try device.prepare(decoding.plan)
+
         var noise = CUDANoise(seed: request.seed)
         let count = pictures * latentCount(size)
         func drawn() -> [Float] { noise.normals(count: count) }
@@ -135,7 +139,7 @@ public final class DiffusionPipeline {
                 models: models, device: device, request: request, schedule: schedule, height: height, width: width)
             textSeconds = try encode(request, denoiser: denoiser, memory: &memory)
             try denoiser.prepare()
-            memory.liveBytes = max(memory.liveBytes, denoiser.liveByteCount)
+            memory.liveBytes = max(memory.liveBytes, denoiser.liveByteCount + decoding.byteCount)
             memory.note(device)
             let last = try denoiser.run(
                 from: channelsLast(first.map { $0 * schedule.initialScale }),
@@ -147,7 +151,7 @@ public final class DiffusionPipeline {
             denoised = (last, (denoiser.fullEvaluations, denoiser.multiplyAdds))
         }
         let start = HostClock.now()
-        let pixels = try decode(denoised.latents, pictures: pictures, height: height, width: width, memory: &memory)
+        let pixels = try decode(denoised.latents, decoding, memory: &memory)
         let images = pixels.map { Image(width: size.width, height: size.height, pixels: $0.map(Self.level)) }
         return DiffusionResult(
             images: images,
@@ -209,34 +213,46 @@ public final class DiffusionPipeline {
 
     // MARK: Pictures
 
-    /// Decodes latents, [pictures, height · width, channels], one picture after the other.
-    /// - Returns: of each picture, [height · width, 3] pixels, from −1 to 1 and somewhat beyond.
-    func decode(
-        _ latents: [Float], pictures: Int, height: Int, width: Int, memory: inout DiffusionMemory
-    ) throws -> [[Float]] {
+    /// The decoding of one picture.
+    struct Decoding {
+        let plan: Plan
+        /// [height · width, channels] of the latents.
+        let source: Buffer
+        /// [height · width, 3] of the picture.
+        let pixels: Buffer
+
+        var byteCount: Int { source.byteCount + pixels.byteCount }
+    }
+
+    /// - Parameter height: of the latents, as the width.
+    func makeDecoding(height: Int, width: Int) throws -> Decoding {
         let decoder = models.decoder
-        let count = latents.count / pictures
-        let (pixelHeight, pixelWidth) = (height * enlargement, width * enlargement)
-        let source = try device.makeBuffer(.f32, count: count, placement: .device, label: "latents")
+        let channels = decoder.configuration.latentChannels
+        let source = try device.makeBuffer(
+            .f32, count: height * width * channels, placement: .device, label: "latents")
         let pixels = try device.makeBuffer(
-            .f32, count: pixelHeight * pixelWidth * 3, placement: .device, label: "pixels")
+            .f32, count: height * width * enlargement * enlargement * 3, placement: .device, label: "pixels")
         var recording = Recording()
         try decoder.record(
-            into: &recording,
-            latents: FeatureMap(
-                buffer: source, height: height, width: width, channels: decoder.configuration.latentChannels),
+            into: &recording, latents: FeatureMap(buffer: source, height: height, width: width, channels: channels),
             batch: try PictureBatch(device: device, images: 1), pixels: pixels)
-        let plan = try Plan(recording, label: "decode", traits: device.traits, tuning: device.tuning)
-        let prepared = try device.prepare(plan)
+        return Decoding(
+            plan: try Plan(recording, label: "decode", traits: device.traits, tuning: device.tuning), source: source,
+            pixels: pixels)
+    }
+
+    /// Decodes latents, [pictures, height · width, channels], one picture after the other.
+    /// - Returns: of each picture, [height · width, 3] pixels, from −1 to 1 and somewhat beyond.
+    func decode(_ latents: [Float], _ decoding: Decoding, memory: inout DiffusionMemory) throws -> [[Float]] {
+        let count = decoding.source.count
+        let prepared = try device.prepare(decoding.plan)
         memory.note(device)
-        memory.liveBytes = max(memory.liveBytes, plan.liveByteCount + source.byteCount + pixels.byteCount)
-        return try (0..<pictures).map { picture in
-            let scaled = latents[picture * count..<(picture + 1) * count].map {
-                $0 / decoder.configuration.scalingFactor
-            }
-            try device.write(scaled, to: source)
+        memory.liveBytes = max(memory.liveBytes, decoding.plan.liveByteCount + decoding.byteCount)
+        return try stride(from: 0, to: latents.count, by: count).map { start in
+            let scaled = latents[start..<start + count].map { $0 / models.decoder.configuration.scalingFactor }
+            try device.write(scaled, to: decoding.source)
             try prepared.run()
-            return try device.read(Float.self, from: pixels, count: pixels.count)
+            return try device.read(Float.self, from: decoding.pixels, count: decoding.pixels.count)
         }
     }
 
